@@ -1,0 +1,407 @@
+//! What of a partition is under way, in order, and what each part carries.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::{Charge, DeadLetter, Decision, Output, TopicPartition};
+
+/// A partition that this process has opened, until it lets go of it.
+///
+/// Opening it again makes a new one: what belongs to the old one reaches nothing any more, which
+/// is why no epoch number has to be compared anywhere (invariant 4).
+#[derive(Debug)]
+pub struct Partition {
+    id: TopicPartition,
+    abandoned: AtomicBool,
+    forgotten: Mutex<Option<(i64, i64)>>,
+    ledger: Mutex<Ledger>,
+    decisions: Mutex<Vec<Decision>>,
+}
+
+/// The entries of a partition in order; the front is what is committed next.
+#[derive(Debug)]
+struct Ledger {
+    entries: VecDeque<Arc<Entry>>,
+    position: i64,
+    end: i64,
+}
+
+/// A batch's place in the ledger, and all that was made of it.
+#[derive(Debug)]
+pub struct Entry {
+    partition: Arc<Partition>,
+    first: i64,
+    next: i64,
+    since_ms: i64,
+    /// Holds not released: processing, deliveries and what is kept.
+    pending: AtomicU32,
+    /// Those of them that a processor keeps.
+    kept: AtomicU32,
+    carried: Mutex<Carried>,
+}
+
+/// What rides with an entry into the commit's transaction.
+#[derive(Debug, Default)]
+pub struct Carried {
+    /// Records for Kafka topics; shared with the transaction that carries them.
+    pub outputs: Arc<Vec<Output>>,
+    /// Rejected records.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Records with items that the outside refused, to be read again and dead-lettered.
+    pub refused: Vec<Refused>,
+    /// State changes in order: key and value, or none to forget the key.
+    pub state: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// What all this weighs.
+    pub charge: Option<Charge>,
+}
+
+/// A record of which the outside refused something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The record.
+    pub offset: i64,
+    /// Why, from the worker's closed list: the first reason, where there are several.
+    pub reason: &'static str,
+    /// How many of its items were refused.
+    pub items: u32,
+}
+
+/// Keeps an entry from being committed until it is released, explicitly.
+///
+/// Dropped unreleased while its partition is open, it is a defect, which ends the process:
+/// forgetting never becomes loss.
+#[derive(Debug)]
+pub struct Hold {
+    entry: Option<Arc<Entry>>,
+    kept: Option<Charge>,
+}
+
+/// The finished entries at a ledger's front.
+#[derive(Debug)]
+pub struct Front {
+    /// The entries, in order.
+    pub entries: Vec<Arc<Entry>>,
+    /// The offset after the last of them: what is committed with them.
+    pub position: i64,
+}
+
+/// How a partition stands, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// What the next commit of nothing would say: the offset after the last committed entry.
+    pub position: i64,
+    /// Entries under way or waiting for the commit.
+    pub entries: usize,
+    /// The oldest entry that is not finished.
+    pub oldest: Option<Oldest>,
+}
+
+/// The entry that holds the front of a ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Oldest {
+    /// Its first record.
+    pub offset: i64,
+    /// When it was admitted, in milliseconds since the epoch.
+    pub since_ms: i64,
+    /// Deliveries (and processing) that are not through.
+    pub deliveries: u32,
+    /// Records that the processor keeps.
+    pub kept: u32,
+}
+
+impl Partition {
+    /// A partition opened at a position: the offset of the first record that is not done.
+    pub fn open(id: TopicPartition, position: i64) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            abandoned: AtomicBool::new(false),
+            forgotten: Mutex::new(None),
+            ledger: Mutex::new(Ledger { entries: VecDeque::new(), position, end: position }),
+            decisions: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// Which partition it is.
+    pub fn id(&self) -> &TopicPartition {
+        &self.id
+    }
+
+    /// Admits records up to the offset before `next`, or none at all (`first..first`, a tick) at
+    /// the ledger's end. The hold is that of the processing.
+    pub fn admit(self: &Arc<Self>, records: Option<(i64, i64)>, since_ms: i64) -> (Arc<Entry>, Hold) {
+        let mut ledger = self.ledger.lock();
+        let (first, next) = records.unwrap_or((ledger.end, ledger.end));
+        let entry = Arc::new(Entry {
+            partition: Arc::clone(self),
+            first,
+            next,
+            since_ms,
+            pending: AtomicU32::new(0),
+            kept: AtomicU32::new(0),
+            carried: Mutex::default(),
+        });
+        let hold = entry.hold();
+        ledger.end = next;
+        ledger.entries.push_back(Arc::clone(&entry));
+        (entry, hold)
+    }
+
+    /// The finished entries at the front; they stay until [`Partition::settle`].
+    pub fn front(&self) -> Front {
+        let ledger = self.ledger.lock();
+        let entries: Vec<_> = ledger.entries.iter().take_while(|entry| entry.finished()).cloned().collect();
+        let position = entries.last().map_or(ledger.position, |entry| entry.next);
+        Front { entries, position }
+    }
+
+    /// Takes the entries of a committed front off the ledger.
+    pub fn settle(&self, front: &Front) {
+        let mut ledger = self.ledger.lock();
+        let settled = front.entries.len().min(ledger.entries.len());
+        ledger.entries.drain(..settled);
+        ledger.position = front.position;
+    }
+
+    /// The offset after the last committed entry.
+    pub fn position(&self) -> i64 {
+        self.ledger.lock().position
+    }
+
+    /// Whether nothing is under way: all entries are finished, or wait only for what a processor
+    /// keeps, which no waiting ends.
+    pub fn idle(&self) -> bool {
+        self.decisions.lock().is_empty() && self.ledger.lock().entries.iter().all(|entry| entry.deliveries() == 0)
+    }
+
+    /// Whether the ledger has no entry at all.
+    pub fn is_empty(&self) -> bool {
+        self.ledger.lock().entries.is_empty()
+    }
+
+    /// How it stands.
+    pub fn standing(&self) -> Standing {
+        let ledger = self.ledger.lock();
+        let oldest = ledger.entries.iter().find(|entry| !entry.finished()).map(|entry| Oldest {
+            offset: entry.first,
+            since_ms: entry.since_ms,
+            deliveries: entry.deliveries(),
+            kept: entry.kept.load(Ordering::Relaxed),
+        });
+        Standing { position: ledger.position, entries: ledger.entries.len(), oldest }
+    }
+
+    /// Queues decisions for the next transaction.
+    pub fn decide(&self, decisions: Vec<Decision>) {
+        self.decisions.lock().extend(decisions);
+    }
+
+    /// The decisions that wait for a transaction; what is not committed is put back.
+    pub fn take_decisions(&self) -> Vec<Decision> {
+        std::mem::take(&mut *self.decisions.lock())
+    }
+
+    /// Puts decisions back in front, whose transaction was aborted.
+    pub fn put_back(&self, mut decisions: Vec<Decision>) {
+        let mut waiting = self.decisions.lock();
+        decisions.append(&mut waiting);
+        *waiting = decisions;
+    }
+
+    /// Lets go of it: nothing of it is committed from now on, and its holds just go.
+    pub fn abandon(&self) {
+        self.abandoned.store(true, Ordering::SeqCst);
+        self.decisions.lock().clear();
+    }
+
+    /// Whether it was let go of.
+    pub fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::SeqCst)
+    }
+
+    /// The first and next offset of an entry whose hold was dropped unreleased: a defect.
+    pub fn forgotten(&self) -> Option<(i64, i64)> {
+        *self.forgotten.lock()
+    }
+}
+
+impl Entry {
+    /// The partition that it is of.
+    pub fn partition(&self) -> &Arc<Partition> {
+        &self.partition
+    }
+
+    /// Its first record's offset.
+    pub fn first_offset(&self) -> i64 {
+        self.first
+    }
+
+    /// The offset after its last record.
+    pub fn next_offset(&self) -> i64 {
+        self.next
+    }
+
+    /// Another hold.
+    pub fn hold(self: &Arc<Self>) -> Hold {
+        self.pending.fetch_add(1, Ordering::Relaxed);
+        Hold { entry: Some(Arc::clone(self)), kept: None }
+    }
+
+    /// A hold for records that the processor keeps, and what they weigh.
+    pub fn keep(self: &Arc<Self>, charge: Charge) -> Hold {
+        self.kept.fetch_add(1, Ordering::Relaxed);
+        let mut hold = self.hold();
+        hold.kept = Some(charge);
+        hold
+    }
+
+    /// What it carries.
+    pub fn carried(&self) -> parking_lot::MutexGuard<'_, Carried> {
+        self.carried.lock()
+    }
+
+    /// Notes that the outside refused an item of the record.
+    pub fn refuse(&self, offset: i64, reason: &'static str) {
+        let refused = &mut self.carried.lock().refused;
+        match refused.iter_mut().find(|known| known.offset == offset) {
+            Some(known) => known.items += 1,
+            None => refused.push(Refused { offset, reason, items: 1 }),
+        }
+    }
+
+    fn finished(&self) -> bool {
+        // Acquire: what was carried before the last release is seen by the commit.
+        self.pending.load(Ordering::Acquire) == 0
+    }
+
+    fn deliveries(&self) -> u32 {
+        let kept = self.kept.load(Ordering::Relaxed);
+        self.pending.load(Ordering::Acquire).saturating_sub(kept)
+    }
+}
+
+impl Hold {
+    /// The entry it holds, while it does.
+    pub fn entry(&self) -> Option<&Arc<Entry>> {
+        self.entry.as_ref()
+    }
+
+    /// Another hold of the same entry, not a kept one.
+    pub fn share(&self) -> Option<Hold> {
+        self.entry.as_ref().map(Entry::hold)
+    }
+
+    /// Says that all it stands for is done.
+    pub fn release(mut self) {
+        if let Some(entry) = self.entry.take() {
+            if self.kept.take().is_some() {
+                entry.kept.fetch_sub(1, Ordering::Relaxed);
+            }
+            entry.pending.fetch_sub(1, Ordering::Release);
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let Some(entry) = self.entry.take() else { return };
+        // A panic closes the partition; the ones it takes along are no defect of their own.
+        if !entry.partition.is_abandoned() && !std::thread::panicking() {
+            *entry.partition.forgotten.lock() = Some((entry.first, entry.next));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open() -> Arc<Partition> {
+        Partition::open(TopicPartition::new("t", 0), 10)
+    }
+
+    #[test]
+    fn only_a_finished_front_is_offered_and_in_order() {
+        let partition = open();
+        let (_, first) = partition.admit(Some((10, 20)), 0);
+        let (_, second) = partition.admit(Some((20, 30)), 0);
+        second.release();
+        assert_eq!(partition.front().position, 10, "the first one still holds the front");
+        first.release();
+        let front = partition.front();
+        assert_eq!((front.entries.len(), front.position), (2, 30));
+        assert_eq!(partition.position(), 10, "nothing moves before the commit");
+        partition.settle(&front);
+        assert_eq!((partition.position(), partition.is_empty()), (30, true));
+    }
+
+    #[test]
+    fn an_entry_admitted_after_the_front_was_taken_stays() {
+        let partition = open();
+        partition.admit(Some((10, 20)), 0).1.release();
+        let front = partition.front();
+        partition.admit(Some((20, 30)), 0).1.release();
+        partition.settle(&front);
+        assert_eq!((partition.position(), partition.front().position), (20, 30));
+    }
+
+    #[test]
+    fn a_tick_takes_its_place_behind_what_was_admitted() {
+        let partition = open();
+        let (_, batch) = partition.admit(Some((10, 20)), 0);
+        partition.admit(None, 0).1.release();
+        assert_eq!(partition.front().entries.len(), 0);
+        batch.release();
+        assert_eq!(partition.front().position, 20);
+    }
+
+    #[test]
+    fn a_hold_dropped_unreleased_is_a_defect_unless_the_partition_was_abandoned() {
+        let partition = open();
+        let (entry, processing) = partition.admit(Some((10, 20)), 0);
+        let second = entry.hold();
+        partition.abandon();
+        drop(second);
+        assert_eq!(partition.forgotten(), None);
+
+        let partition = open();
+        drop(partition.admit(Some((10, 20)), 0));
+        assert_eq!(partition.forgotten(), Some((10, 20)));
+        assert_eq!(partition.front().entries.len(), 0, "and it still holds");
+        drop(processing);
+    }
+
+    #[test]
+    fn what_is_kept_is_told_from_what_is_being_delivered() {
+        let partition = open();
+        let (entry, processing) = partition.admit(Some((10, 20)), 0);
+        let budget = crate::Budget::new(100);
+        let kept = entry.keep(budget.charge(40));
+        assert!(!partition.idle());
+        processing.release();
+        assert!(partition.idle() && !partition.is_empty());
+        assert_eq!(partition.standing().oldest.map(|oldest| (oldest.deliveries, oldest.kept)), Some((0, 1)));
+        assert_eq!(budget.used_bytes(), 40);
+        kept.release();
+        assert_eq!((budget.used_bytes(), partition.front().entries.len()), (0, 1));
+    }
+
+    #[test]
+    fn refusals_of_one_record_are_one() {
+        let partition = open();
+        let (entry, processing) = partition.admit(Some((10, 20)), 0);
+        entry.refuse(12, "out_of_bounds");
+        entry.refuse(12, "invalid");
+        entry.refuse(13, "invalid");
+        assert_eq!(
+            entry.carried().refused,
+            vec![
+                Refused { offset: 12, reason: "out_of_bounds", items: 2 },
+                Refused { offset: 13, reason: "invalid", items: 1 }
+            ]
+        );
+        processing.release();
+    }
+}

@@ -1,0 +1,55 @@
+//! What the outside is to the runtime.
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::Item;
+
+/// One shard's way to the outside: packs items of many batches into one request and delivers it.
+///
+/// Each shard has a sink of its own and one request in flight, so what shares a shard is delivered
+/// in partition order (invariant 6).
+pub trait Sink: Send + 'static {
+    /// What it packs.
+    type Out: Send + 'static;
+    /// What goes wrong.
+    type Error: Failure;
+
+    /// Packs the longest prefix of `items` (never empty) that fits one request, and keeps it as the
+    /// request to deliver. Returns how many items that is, at least one.
+    fn pack(&mut self, items: &[Item<Self::Out>]) -> usize;
+
+    /// Delivers what was packed last; called again for a retry.
+    ///
+    /// # Errors
+    /// Anything but an acknowledgement of every item.
+    fn deliver(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// A failed delivery that knows what comes next.
+pub trait Failure: std::error::Error + Send + Sync + 'static {
+    /// What the runtime does about it; the one place that decides it.
+    fn next(&self) -> Next;
+}
+
+/// What follows a failed delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The same request again, after backing off, at least so long where the outside said so.
+    Retry {
+        /// What the outside asked for.
+        after: Option<Duration>,
+    },
+    /// Credentials, a missing bucket: again, slowly and loudly, while the worker is not ready.
+    Blocked,
+    /// The halves one after the other; a single item is refused with this reason.
+    Split {
+        /// Why a single item is refused, from the worker's closed list.
+        reason: &'static str,
+    },
+    /// Every item of the request is refused: its record goes to the dead letters.
+    Reject {
+        /// Why, from the worker's closed list.
+        reason: &'static str,
+    },
+}
