@@ -171,9 +171,10 @@ impl Partition {
     }
 
     /// Whether nothing is under way: all entries are finished, or wait only for what a processor
-    /// keeps, which no waiting ends.
+    /// keeps, which no waiting ends. Nor does any, once it was let go of (its processor may have died).
     pub fn idle(&self) -> bool {
-        self.decisions.lock().is_empty() && self.ledger.lock().entries.iter().all(|entry| entry.deliveries() == 0)
+        self.is_abandoned()
+            || self.decisions.lock().is_empty() && self.ledger.lock().entries.iter().all(|entry| entry.deliveries() == 0)
     }
 
     /// Whether the ledger has no entry at all.

@@ -1,0 +1,182 @@
+//! Opening a partition: the state at the committed offset, and that offset.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use weir_contract::TopicPartition;
+
+use crate::client::{Arrived, Client, ClientError, Isolation};
+use crate::state::{self, StateRecord};
+
+/// Where a group without a committed offset begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At the first record that is there.
+    Earliest,
+    /// Behind the last record that is there now.
+    Latest,
+    /// At the first record of that time, in milliseconds since the epoch, or later.
+    Time(i64),
+}
+
+/// Where a partition begins, and with what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The processor's state at that offset, by key.
+    pub state: State,
+    /// The offset of the first record that is not done.
+    pub offset: i64,
+    /// Records that retention removed before they were read.
+    pub gap: Option<Gap>,
+}
+
+/// A partition's state, by key.
+pub type State = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// Records that were not read and are not there any more (invariant 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The first offset that is missing.
+    pub from: i64,
+    /// The first offset that is there.
+    pub to: i64,
+}
+
+/// Why a partition does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Kafka did not answer as it should; again later.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The changelog's last records are not visible yet; again later.
+    #[error("changelog of {partition} ends at {stable}, its last records at {end} are not visible yet")]
+    NotStable {
+        /// The changelog's partition.
+        partition: TopicPartition,
+        /// What a read-committed reader sees.
+        stable: i64,
+        /// What has been written.
+        end: i64,
+    },
+    /// Somebody else has committed while the state was read; again later, if it is ours still.
+    #[error("offset of {partition} moved while its state was read")]
+    Moved {
+        /// The source partition.
+        partition: TopicPartition,
+    },
+    /// The state does not belong to the committed offset.
+    #[error(
+        "state of {partition} is at offset {state:?} but the group's committed offset is {committed:?}; \
+         restore the offset, or drop the state with `weir state reset`"
+    )]
+    Apart {
+        /// The source partition.
+        partition: TopicPartition,
+        /// The offset that the changelog says.
+        state: Option<i64>,
+        /// The offset that the group says.
+        committed: Option<i64>,
+    },
+    /// The committed offset is above the log's end: the topic was made again, or lost records.
+    #[error(
+        "committed offset {committed} of {partition} is above the log's end {end}: \
+         the topic was deleted and created again, or has lost records; reset the group's offsets"
+    )]
+    AboveEnd {
+        /// The source partition.
+        partition: TopicPartition,
+        /// The offset that the group says.
+        committed: i64,
+        /// The log's end.
+        end: i64,
+    },
+}
+
+impl OpenError {
+    /// Whether waiting helps; else a person is needed.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Client(_) | Self::NotStable { .. } | Self::Moved { .. })
+    }
+}
+
+/// What is committed beside the offset by a worker that keeps state: that there is one.
+pub(crate) const STATE_MARK: &str = "weir:state:1";
+
+/// Finds where a partition begins, and its state.
+///
+/// The committed offset is asked for first, and stable; the changelog's end after it, of what is
+/// written rather than of what is visible: a transaction's markers become visible partition by
+/// partition, and those of the offsets may come before those of the changelog.
+///
+/// # Errors
+/// Those that pass ([`OpenError::is_passing`]) and those that need a person.
+pub async fn open<C: Client>(
+    client: &C,
+    source: &TopicPartition,
+    start: Start,
+    state_topic: Option<&Arc<str>>,
+) -> Result<Opened, OpenError> {
+    let committed = client.committed(source).await?;
+    let mut state = State::new();
+    if let Some(topic) = state_topic {
+        let kept;
+        (state, kept) = read_state(client, source, topic).await?;
+        let claims = committed.as_ref().is_some_and(|committed| committed.metadata == STATE_MARK);
+        let offset = committed.as_ref().map(|committed| committed.offset);
+        // A worker that begins to keep state has offsets without the mark, and no position.
+        if (claims || kept.is_some()) && kept != offset {
+            // Whoever owns it by now may have committed between the two.
+            if client.committed(source).await? != committed {
+                return Err(OpenError::Moved { partition: source.clone() });
+            }
+            return Err(OpenError::Apart { partition: source.clone(), state: kept, committed: offset });
+        }
+    }
+
+    let (low, high) = client.bounds(source, Isolation::Uncommitted).await?;
+    let Some(committed) = committed else {
+        let offset = match start {
+            Start::Earliest => low,
+            Start::Latest => high,
+            Start::Time(ms) => client.offset_at(source, ms).await?,
+        };
+        return Ok(Opened { state, offset, gap: None });
+    };
+    if committed.offset > high {
+        return Err(OpenError::AboveEnd { partition: source.clone(), committed: committed.offset, end: high });
+    }
+    let gap = (committed.offset < low).then_some(Gap { from: committed.offset, to: low });
+    Ok(Opened { state, offset: committed.offset.max(low), gap })
+}
+
+/// Reads the changelog to its end: the state, and the source offset it belongs to.
+async fn read_state<C: Client>(
+    client: &C,
+    source: &TopicPartition,
+    topic: &Arc<str>,
+) -> Result<(State, Option<i64>), OpenError> {
+    let changelog = TopicPartition::new(topic.clone(), source.partition);
+    let (first, end) = client.bounds(&changelog, Isolation::Uncommitted).await?;
+    let (_, stable) = client.bounds(&changelog, Isolation::Committed).await?;
+    if stable < end {
+        return Err(OpenError::NotStable { partition: changelog, stable, end });
+    }
+    let mut entries = State::new();
+    let mut position = None;
+    client
+        .scan(&changelog, first, &mut |record: Arrived<'_>| {
+            match record.key.and_then(|key| state::read_key(&source.topic, key)) {
+                Some(StateRecord::Entry(key)) => {
+                    match record.value {
+                        Some(value) => entries.insert(key.to_vec(), value.to_vec()),
+                        None => entries.remove(key),
+                    };
+                }
+                Some(StateRecord::Position) => position = record.value.and_then(state::read_position),
+                None => {}
+            }
+            true
+        })
+        .await?;
+    Ok((entries, position))
+}

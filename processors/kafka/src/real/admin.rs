@@ -1,0 +1,218 @@
+//! What the commands ask about topics and groups, and change.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigResource, ConfigSource, NewPartitions, NewTopic as Wanted, OwnedResourceSpecifier,
+    ResourceSpecifier, TopicReplication, TopicResult,
+};
+use rdkafka::consumer::BaseConsumer;
+use weir_contract::TopicPartition;
+
+use super::consumer::committed;
+use super::context::Log;
+use super::error::{late, passing};
+use super::reader::{Observer, Reader};
+use super::{CALL, Connection, list, raw};
+use crate::client::{Class, ClientError, Committed, Isolation, Take};
+
+/// How long the brokers may take to carry out a change.
+const CHANGE: Duration = Duration::from_secs(30);
+
+/// A client for the commands. Those of its calls that are not `async` block, at most 10 s each.
+pub struct Admin {
+    connection: Connection,
+    client: AdminClient<Log>,
+    written: Observer,
+    stable: Observer,
+    reader: Reader,
+}
+
+/// A topic as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// Its name.
+    pub name: String,
+    /// Its number of partitions.
+    pub partitions: i32,
+    /// Its number of replicas: the fewest that a partition has.
+    pub replication: i32,
+}
+
+/// A topic as it is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTopic {
+    /// Its name.
+    pub name: String,
+    /// Its number of partitions.
+    pub partitions: i32,
+    /// Its number of replicas; none leaves it to the brokers.
+    pub replication: Option<i32>,
+    /// What differs from the brokers' defaults.
+    pub configs: BTreeMap<String, String>,
+}
+
+/// A topic's setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its value.
+    pub value: String,
+    /// Whether the topic has it itself, rather than from the brokers.
+    pub own: bool,
+}
+
+impl Admin {
+    /// Opens a client; it connects beside. Records are read under the permissions of `group`.
+    ///
+    /// # Errors
+    /// librdkafka refuses a property.
+    pub fn open(connection: &Connection, group: &str) -> Result<Self, ClientError> {
+        let config = connection.observer("read_committed");
+        Ok(Self {
+            client: config.create_with_context(Log::new("admin")).map_err(passing("opening the admin client"))?,
+            written: Observer::new(connection.clone(), "read_uncommitted"),
+            stable: Observer::new(connection.clone(), "read_committed"),
+            reader: Reader::new(connection.clone(), group),
+            connection: connection.clone(),
+        })
+    }
+
+    /// Every topic that this client may see.
+    ///
+    /// # Errors
+    /// Kafka does not answer.
+    pub fn topics(&self) -> Result<Vec<Topic>, ClientError> {
+        let metadata = self.client.inner().fetch_metadata(None, CALL).map_err(passing("topics"))?;
+        let topics = metadata.topics().iter().map(|topic| Topic {
+            name: topic.name().to_owned(),
+            partitions: count(topic.partitions().len()),
+            replication: count(topic.partitions().iter().map(|one| one.replicas().len()).min().unwrap_or(0)),
+        });
+        Ok(topics.collect())
+    }
+
+    /// The settings of each of the topics, by name.
+    ///
+    /// # Errors
+    /// Kafka does not answer, or a topic is not there.
+    pub async fn settings(&self, topics: &[&str]) -> Result<Vec<BTreeMap<String, Setting>>, ClientError> {
+        let asked: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
+        let described = self.client.describe_configs(&asked, &options()).await.map_err(passing("settings"))?;
+        let settings = |described: ConfigResource| {
+            described.entries.into_iter().filter_map(|entry| {
+                let own = entry.source == ConfigSource::DynamicTopic;
+                Some((entry.name, Setting { value: entry.value?, own }))
+            })
+        };
+        // A topic that is not there has no settings, and no error either.
+        let mut answers: BTreeMap<String, BTreeMap<String, Setting>> = BTreeMap::new();
+        for described in described.into_iter().flatten() {
+            if let OwnedResourceSpecifier::Topic(name) = &described.specifier {
+                answers.insert(name.clone(), settings(described).collect());
+            }
+        }
+        let mut known = |topic: &str| answers.remove(topic).filter(|settings| !settings.is_empty());
+        let missing = |topic: &str| refused("settings", topic, "there is no such topic, or it may not be seen");
+        topics.iter().copied().map(|topic| known(topic).ok_or_else(|| missing(topic))).collect()
+    }
+
+    /// Creates a topic.
+    ///
+    /// # Errors
+    /// The brokers refuse it.
+    pub async fn create(&self, topic: &NewTopic) -> Result<(), ClientError> {
+        let replication = TopicReplication::Fixed(topic.replication.unwrap_or(-1));
+        let wanted = Wanted::new(&topic.name, topic.partitions, replication);
+        let wanted = topic.configs.iter().fold(wanted, |wanted, (name, value)| wanted.set(name, value));
+        let created = self.client.create_topics([&wanted], &options()).await;
+        done("create", created.map_err(passing("create"))?)
+    }
+
+    /// Gives a topic more partitions, `partitions` in all.
+    ///
+    /// # Errors
+    /// The brokers refuse it.
+    pub async fn grow(&self, topic: &str, partitions: i32) -> Result<(), ClientError> {
+        let total = usize::try_from(partitions).map_err(|_| late("grow"))?;
+        let grown = self.client.create_partitions([&NewPartitions::new(topic, total)], &options()).await;
+        done("grow", grown.map_err(passing("grow"))?)
+    }
+
+    /// Changes settings of a topic and leaves the others as they are.
+    ///
+    /// # Errors
+    /// The brokers refuse it.
+    pub fn alter(&self, topic: &str, changes: &BTreeMap<String, String>) -> Result<(), ClientError> {
+        let wait_ms = i32::try_from(CALL.as_millis()).unwrap_or(i32::MAX);
+        let altered = raw::alter(self.client.inner(), topic, changes, wait_ms);
+        match altered.map_err(|error| passing("alter")(error.into()))? {
+            raw::Altered::Done => Ok(()),
+            raw::Altered::Late => Err(late("alter")),
+            raw::Altered::Refused(why) => Err(refused("alter", topic, why)),
+        }
+    }
+
+    /// What a group has committed of partitions, in their order; what a transaction that is under
+    /// way would commit is not waited for.
+    ///
+    /// # Errors
+    /// Kafka does not answer.
+    pub fn committed(&self, group: &str, of: &[TopicPartition]) -> Result<Vec<Option<Committed>>, ClientError> {
+        let failed = passing("committed");
+        let config = self.connection.auditor(group);
+        let auditor: BaseConsumer<_> = config.create_with_context(Log::new("auditor")).map_err(&failed)?;
+        let asked = list::of(of).map_err(&failed)?;
+        committed(&auditor, asked).map_err(failed)
+    }
+
+    /// The first offset, and the end as that isolation sees it.
+    ///
+    /// # Errors
+    /// Kafka does not answer.
+    pub fn bounds(&self, partition: &TopicPartition, isolation: Isolation) -> Result<(i64, i64), ClientError> {
+        match isolation {
+            Isolation::Committed => self.stable.bounds(partition),
+            Isolation::Uncommitted => self.written.bounds(partition),
+        }
+    }
+
+    /// Reads committed records from an offset until the last stable offset, or until `take` has
+    /// enough.
+    ///
+    /// # Errors
+    /// Kafka does not answer.
+    pub fn scan(&self, partition: &TopicPartition, from: i64, take: Take<'_>) -> Result<(), ClientError> {
+        self.reader.scan(partition, from, take)
+    }
+
+    /// The timestamp of the first committed record at an offset or above, in milliseconds since the
+    /// epoch; none at the end, or where the record has none.
+    ///
+    /// # Errors
+    /// Kafka does not answer.
+    pub fn timestamp_at(&self, partition: &TopicPartition, offset: i64) -> Result<Option<i64>, ClientError> {
+        let mut found = None;
+        self.scan(partition, offset, &mut |record| {
+            found = record.timestamp_ms;
+            false
+        })?;
+        Ok(found)
+    }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(CHANGE)).operation_timeout(Some(CHANGE))
+}
+
+fn done(call: &'static str, results: Vec<TopicResult>) -> Result<(), ClientError> {
+    results.into_iter().try_for_each(|one| one.map(drop).map_err(|(topic, code)| refused(call, &topic, code)))
+}
+
+fn refused(call: &'static str, topic: &str, why: impl std::fmt::Display) -> ClientError {
+    ClientError { call, why: format!("{topic}: {why}"), class: Class::Retriable }
+}
+
+fn count(length: usize) -> i32 {
+    i32::try_from(length).unwrap_or(i32::MAX)
+}

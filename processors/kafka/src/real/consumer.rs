@@ -1,0 +1,324 @@
+//! The member of the group.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::statistics::Statistics;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{Message, Offset as Place, TopicPartitionList};
+use weir_contract::TopicPartition;
+
+use super::context::Log;
+use super::error::{passing, why};
+use super::{CALL, KafkaConfig, list, raw};
+use crate::client::{Arrived, Class, ClientError, Committed, Offset, Rebalance, Take};
+
+/// How long a seek waits for the partition to be fetched at all.
+const SEEK: Duration = Duration::from_secs(5);
+/// How long leaving the group may take.
+const LEAVE: Duration = Duration::from_secs(10);
+
+/// A consumer in a group. A rebalance is only noted when it comes, and answered by `assign` and
+/// `unassign` whenever they are called. A partition is handed to librdkafka with its offset once it
+/// is open, not when the group gives it, so librdkafka knows fewer partitions than the group.
+pub(super) struct Member {
+    consumer: BaseConsumer<Context>,
+}
+
+struct Context {
+    log: Log,
+    noted: Mutex<VecDeque<Rebalance>>,
+    /// Set from a loss being noted until it is answered: librdkafka forgets it with any assignment.
+    lost: AtomicBool,
+    closing: AtomicBool,
+    handed: Mutex<Handed>,
+}
+
+/// What librdkafka has been handed.
+#[derive(Default)]
+struct Handed {
+    all: BTreeSet<TopicPartition>,
+    /// Those paused when they were taken out: librdkafka keeps the pause, should they come back.
+    paused: BTreeSet<TopicPartition>,
+}
+
+impl Member {
+    pub fn join(config: &KafkaConfig) -> Result<Self, ClientError> {
+        let context = Context {
+            log: Log::new("consumer"),
+            noted: Mutex::default(),
+            lost: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            handed: Mutex::default(),
+        };
+        let consumer: BaseConsumer<_> =
+            config.consumer().create_with_context(context).map_err(passing("opening the consumer"))?;
+        let topics: Vec<&str> = config.topics.iter().map(|topic| &**topic).collect();
+        if topics.iter().any(|topic| topic.contains('\0')) {
+            return Err(ClientError { call: "subscribe", why: "no topic has a zero byte".into(), class: Class::Fatal });
+        }
+        consumer.subscribe(&topics).map_err(passing("subscribe"))?;
+        Ok(Self { consumer })
+    }
+
+    /// Whatever there is, and whether that was all for now.
+    pub fn poll(&self, wait: Duration, take: Take<'_>) -> Result<(Option<Rebalance>, bool), ClientError> {
+        if let Some(rebalance) = self.noted() {
+            return Ok((Some(rebalance), false));
+        }
+        let mut wait = wait;
+        loop {
+            match self.consumer.poll(wait) {
+                // Nothing there, or a rebalance was noted.
+                None => return Ok((self.noted(), true)),
+                Some(Ok(message)) => {
+                    if !give(&message, take) {
+                        return Ok((None, false));
+                    }
+                }
+                Some(Err(error)) => self.heed(&error)?,
+            }
+            wait = Duration::ZERO;
+        }
+    }
+
+    fn noted(&self) -> Option<Rebalance> {
+        self.consumer.context().noted.lock().pop_front()
+    }
+
+    /// What librdkafka gets over by itself is only logged.
+    fn heed(&self, error: &KafkaError) -> Result<(), ClientError> {
+        match class(error) {
+            Some(class) => Err(ClientError { call: "poll", why: why(error), class }),
+            None => {
+                self.consumer.context().log.passing(error);
+                Ok(())
+            }
+        }
+    }
+
+    pub fn assign(&self, placed: &[(TopicPartition, i64)]) -> Result<(), ClientError> {
+        let failed = passing("assign");
+        let list = list::at(placed.iter().map(|(id, offset)| (id, Some(*offset)))).map_err(&failed)?;
+        let mut handed = self.consumer.context().handed.lock();
+        let still_paused: Vec<_> =
+            placed.iter().filter(|(id, _)| handed.paused.remove(id)).map(|(id, _)| id.clone()).collect();
+        if !still_paused.is_empty() {
+            self.consumer.resume(&list::of(&still_paused).map_err(&failed)?).map_err(&failed)?;
+        }
+        self.consumer.incremental_assign(&list).map_err(&failed)?;
+        handed.all.extend(placed.iter().map(|(id, _)| id.clone()));
+        Ok(())
+    }
+
+    pub fn unassign(&self, gone: &[TopicPartition]) -> Result<(), ClientError> {
+        let context = self.consumer.context();
+        let answered = context.take_out(&self.consumer, gone);
+        context.lost.store(false, Ordering::SeqCst);
+        answered.map_err(passing("unassign"))
+    }
+
+    pub fn lost(&self) -> bool {
+        self.consumer.context().lost.load(Ordering::SeqCst) || self.consumer.assignment_lost()
+    }
+
+    pub fn pause(&self, partitions: &[TopicPartition]) -> Result<(), ClientError> {
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        let failed = passing("pause");
+        self.consumer.pause(&list::of(partitions).map_err(&failed)?).map_err(&failed)?;
+        self.consumer.context().handed.lock().paused.extend(partitions.iter().cloned());
+        Ok(())
+    }
+
+    pub fn resume(&self, partitions: &[TopicPartition]) -> Result<(), ClientError> {
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        let failed = passing("resume");
+        self.consumer.resume(&list::of(partitions).map_err(&failed)?).map_err(&failed)?;
+        let mut handed = self.consumer.context().handed.lock();
+        handed.paused.retain(|id| !partitions.contains(id));
+        Ok(())
+    }
+
+    /// Tries until the partition is being fetched: before that there is nothing to seek in.
+    pub fn seek(&self, id: &TopicPartition, offset: i64) -> Result<(), ClientError> {
+        let failed = passing("seek");
+        let until = Instant::now() + SEEK;
+        loop {
+            let wanted = list::one(id, offset).map_err(&failed)?;
+            let sought = self.consumer.seek_partitions(wanted, SEEK).map_err(&failed)?;
+            match sought.elements().first().map_or(Ok(()), |element| element.error()) {
+                Ok(()) => return Ok(()),
+                Err(error) if Instant::now() > until => return Err(failed(error)),
+                Err(_) => thread::sleep(Duration::from_millis(10)),
+            }
+        }
+    }
+
+    /// Read-committed as the consumer is, librdkafka asks for stable offsets, and asks again while a
+    /// transaction is pending on them.
+    pub fn committed(&self, id: &TopicPartition) -> Result<Option<Committed>, ClientError> {
+        let failed = passing("committed");
+        let asked = list::of(std::slice::from_ref(id)).map_err(&failed)?;
+        committed(&self.consumer, asked).map_err(failed).map(|mut answers| answers.pop().flatten())
+    }
+
+    pub fn stable_bounds(&self, id: &TopicPartition) -> Result<(i64, i64), ClientError> {
+        self.consumer.fetch_watermarks(&id.topic, id.partition, CALL).map_err(passing("bounds"))
+    }
+
+    /// The metadata of a member. A transaction with that of none would not be fenced; should the
+    /// member be put out while it is fetched, one of the two generations shows it.
+    pub fn group(&self) -> Result<ConsumerGroupMetadata, ClientError> {
+        let none = || ClientError { call: "group", why: "no member of the group".into(), class: Class::Retriable };
+        let generation = raw::generation(&self.consumer);
+        let metadata = self.consumer.group_metadata().ok_or_else(none)?;
+        let same = raw::generation(&self.consumer) == generation;
+        if generation > 0 && same { Ok(metadata) } else { Err(none()) }
+    }
+
+    /// Commits without a transaction: for the embedded broker alone.
+    pub fn commit_plainly(&self, offsets: &[Offset]) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::new();
+        for offset in offsets {
+            let mut element = list.add_partition(&offset.partition.topic, offset.partition.partition);
+            element.set_offset(Place::Offset(offset.offset))?;
+            element.set_metadata(&offset.metadata);
+        }
+        self.consumer.commit(&list, CommitMode::Sync)
+    }
+
+    /// Answers what is due, leaves the group, and answers what comes meanwhile.
+    pub fn close(&self) {
+        let context = self.consumer.context();
+        if context.closing.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        context.noted.lock().clear();
+        let all: Vec<_> = context.handed.lock().all.iter().cloned().collect();
+        let answered = self.consumer.incremental_assign(&TopicPartitionList::new());
+        if let Err(error) = answered.and_then(|()| context.take_out(&self.consumer, &all)) {
+            context.log.passing(&error);
+        }
+        if let Err(error) = self.consumer.close_queue() {
+            context.log.passing(&error);
+            return;
+        }
+        let until = Instant::now() + LEAVE;
+        while !self.consumer.closed() && Instant::now() < until {
+            drop(self.consumer.poll(Duration::from_millis(100)));
+        }
+    }
+}
+
+impl Drop for Member {
+    /// The consumer's own `Drop` waits without limit for whoever answers rebalances.
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Context {
+    /// Takes out those of the partitions that librdkafka has, and so answers a revocation.
+    fn take_out(&self, consumer: &BaseConsumer<Self>, gone: &[TopicPartition]) -> Result<(), KafkaError> {
+        let mut handed = self.handed.lock();
+        let out: Vec<_> = gone.iter().filter(|id| handed.all.remove(id)).cloned().collect();
+        consumer.incremental_unassign(&list::of(&out)?).or_else(|error| {
+            // After a fatal error librdkafka has emptied its assignment; an answer is due all the same.
+            self.log.passing(&error);
+            consumer.incremental_unassign(&TopicPartitionList::new())
+        })
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, said: &str) {
+        self.log.log(level, facility, said);
+    }
+
+    fn stats(&self, _: Statistics) {}
+
+    fn stats_raw(&self, _: &[u8]) {}
+
+    /// A consumer's errors come out of `poll` as well.
+    fn error(&self, _: KafkaError, _: &str) {}
+}
+
+impl ConsumerContext for Context {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, what: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let partitions = list::names(list);
+        let given = what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        if self.closing.load(Ordering::SeqCst) {
+            let answered = if given {
+                consumer.incremental_assign(&TopicPartitionList::new())
+            } else {
+                self.take_out(consumer, &partitions)
+            };
+            if let Err(error) = answered {
+                self.log.passing(&error);
+            }
+            return;
+        }
+        let noted = if given {
+            Rebalance::Assigned(partitions)
+        } else if consumer.assignment_lost() {
+            self.lost.store(true, Ordering::SeqCst);
+            Rebalance::Lost(partitions)
+        } else {
+            Rebalance::Revoked(partitions)
+        };
+        self.noted.lock().push_back(noted);
+    }
+}
+
+/// What a group has committed of partitions, in their order.
+pub(super) fn committed<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    asked: TopicPartitionList,
+) -> Result<Vec<Option<Committed>>, KafkaError> {
+    let answer = consumer.committed_offsets(asked, CALL)?;
+    let read = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+        element.error()?;
+        Ok(match element.offset() {
+            Place::Offset(offset) => Some(Committed { offset, metadata: element.metadata().to_owned() }),
+            _ => None,
+        })
+    };
+    answer.elements().iter().map(read).collect()
+}
+
+/// Gives a record to whoever wants it; whether there is room for another.
+pub(super) fn give(message: &BorrowedMessage<'_>, take: Take<'_>) -> bool {
+    let headers = raw::headers(message);
+    take(Arrived {
+        topic: message.topic(),
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp_ms: message.timestamp().to_millis(),
+        key: message.key(),
+        value: message.payload(),
+        headers: &mut headers.iter().map(|(name, value)| (&**name, *value)),
+    })
+}
+
+/// What an error that came instead of a record means; nothing, if librdkafka gets over it.
+pub(super) fn class(error: &KafkaError) -> Option<Class> {
+    match error {
+        KafkaError::MessageConsumptionFatal(_) => Some(Class::Fatal),
+        KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+            Some(Class::OutOfRange)
+        }
+        _ => None,
+    }
+}

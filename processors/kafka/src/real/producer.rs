@@ -1,0 +1,196 @@
+//! Producers: the transactional one, and one for load.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::statistics::Statistics;
+use weir_contract::Output;
+
+use super::context::Log;
+use super::error::{late, passing, transaction, why};
+use super::{CALL, Connection, KafkaConfig, list};
+use crate::client::{Class, ClientError, Offset};
+
+/// How long a full queue is left alone.
+const FULL: Duration = Duration::from_millis(2);
+
+/// The transactional producer. A thread of its own serves deliveries: one that failed fails the
+/// transaction, which its commit then says.
+pub(super) struct Transactions {
+    producer: ThreadedProducer<Deliveries>,
+    /// The offsets in the transaction, where the broker is the embedded one.
+    offsets: Mutex<Vec<Offset>>,
+}
+
+struct Deliveries {
+    log: Log,
+    failed: AtomicU64,
+}
+
+impl Transactions {
+    pub fn open(config: &KafkaConfig) -> Result<Self, ClientError> {
+        let producer = config.producer().create_with_context(Deliveries::new("producer"));
+        Ok(Self { producer: producer.map_err(passing("opening the producer"))?, offsets: Mutex::default() })
+    }
+
+    pub fn init(&self) -> Result<(), ClientError> {
+        self.producer.init_transactions(CALL).map_err(transaction("init_transactions"))
+    }
+
+    pub fn begin(&self) -> Result<(), ClientError> {
+        self.offsets.lock().clear();
+        self.producer.begin_transaction().map_err(transaction("begin"))
+    }
+
+    pub fn produce(&self, output: &Output) -> Result<(), ClientError> {
+        send(&self.producer, output, || match self.producer.client().fatal_error() {
+            Some(_) => Class::Fatal,
+            // The transaction has failed, or cannot take this record; aborting tells.
+            None => Class::Abortable,
+        })
+    }
+
+    pub fn send_offsets(&self, offsets: &[Offset], group: &ConsumerGroupMetadata) -> Result<(), ClientError> {
+        let failed = transaction("send_offsets");
+        let list = list::at(offsets.iter().map(|offset| (&offset.partition, Some(offset.offset)))).map_err(&failed)?;
+        for offset in offsets {
+            if let Some(mut element) = list.find_partition(&offset.partition.topic, offset.partition.partition) {
+                element.set_metadata(&offset.metadata);
+            }
+        }
+        self.producer.send_offsets_to_transaction(&list, group, CALL).map_err(failed)?;
+        offsets.clone_into(&mut self.offsets.lock());
+        Ok(())
+    }
+
+    pub fn commit(&self) -> Result<(), ClientError> {
+        self.producer.commit_transaction(CALL).map_err(transaction("commit"))
+    }
+
+    pub fn abort(&self) -> Result<(), ClientError> {
+        self.producer.abort_transaction(CALL).map_err(transaction("abort"))
+    }
+
+    /// The offsets of the last transaction.
+    pub fn take_offsets(&self) -> Vec<Offset> {
+        std::mem::take(&mut self.offsets.lock())
+    }
+}
+
+/// A producer without transactions, for load.
+pub struct LoadProducer {
+    producer: ThreadedProducer<Deliveries>,
+}
+
+impl LoadProducer {
+    /// Opens a producer; it connects beside.
+    ///
+    /// # Errors
+    /// librdkafka refuses a property.
+    pub fn open(connection: &Connection) -> Result<Self, ClientError> {
+        let producer = connection.load().create_with_context(Deliveries::new("load producer"));
+        Ok(Self { producer: producer.map_err(passing("opening the producer"))? })
+    }
+
+    /// Hands a record over, and waits while the queue is full; what becomes of it shows in
+    /// [`Self::failed`].
+    ///
+    /// # Errors
+    /// The record is not one that can be sent, or the queue has been full for 10 s.
+    pub fn send(&self, record: &Output) -> Result<(), ClientError> {
+        send(&self.producer, record, || Class::Fatal)
+    }
+
+    /// Waits until everything is delivered or has failed, at most `wait`.
+    ///
+    /// # Errors
+    /// Something is still under way.
+    pub fn flush(&self, wait: Duration) -> Result<(), ClientError> {
+        self.producer.flush(wait).map_err(passing("flush"))
+    }
+
+    /// How many records were not delivered.
+    pub fn failed(&self) -> u64 {
+        self.producer.context().failed.load(Ordering::Relaxed)
+    }
+}
+
+fn send(
+    producer: &ThreadedProducer<Deliveries>,
+    output: &Output,
+    class: impl Fn() -> Class,
+) -> Result<(), ClientError> {
+    let mut next = record(output);
+    let until = Instant::now() + CALL;
+    loop {
+        match producer.send(next) {
+            Ok(()) => return Ok(()),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                if Instant::now() > until {
+                    return Err(late("produce"));
+                }
+                next = back;
+                thread::sleep(FULL);
+            }
+            Err((error, _)) => return Err(ClientError { call: "produce", why: why(&error), class: class() }),
+        }
+    }
+}
+
+fn record(output: &Output) -> BaseRecord<'_, [u8], [u8]> {
+    let headers = (!output.headers.is_empty()).then(|| {
+        let empty = OwnedHeaders::new_with_capacity(output.headers.len());
+        output
+            .headers
+            .iter()
+            .fold(empty, |headers, (name, value)| headers.insert(Header { key: name, value: Some(value.as_slice()) }))
+    });
+    BaseRecord {
+        topic: &output.topic,
+        partition: output.partition,
+        payload: output.value.as_deref(),
+        key: output.key.as_deref(),
+        timestamp: None,
+        headers,
+        delivery_opaque: (),
+    }
+}
+
+impl Deliveries {
+    fn new(client: &'static str) -> Self {
+        Self { log: Log::new(client), failed: AtomicU64::new(0) }
+    }
+}
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, said: &str) {
+        self.log.log(level, facility, said);
+    }
+
+    fn stats(&self, _: Statistics) {}
+
+    fn stats_raw(&self, _: &[u8]) {}
+
+    fn error(&self, error: KafkaError, _: &str) {
+        self.log.passing(&error);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+            self.log.passing(error);
+        }
+    }
+}

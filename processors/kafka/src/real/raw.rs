@@ -1,0 +1,158 @@
+//! The calls of librdkafka that rdkafka does not offer, or not as they are needed.
+#![expect(
+    unsafe_code,
+    reason = "rdkafka panics on a header whose name is not UTF-8, does not tell a group's generation, \
+              and replaces all of a topic's settings, without a word when the brokers refuse them"
+)]
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString, NulError, c_char};
+use std::ptr;
+use std::slice;
+
+use rdkafka::ClientContext;
+use rdkafka::bindings;
+use rdkafka::client::Client;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::types::{RDKafkaResourceType, RDKafkaRespErr};
+
+/// A record's headers. A name that is not UTF-8 has replacement characters; a null value is empty.
+pub(super) fn headers<'m>(message: &'m BorrowedMessage<'_>) -> Vec<(Cow<'m, str>, &'m [u8])> {
+    let Some(count) = message.headers().map(Headers::count) else { return Vec::new() };
+    let mut list = ptr::null_mut();
+    // SAFETY: the message is alive while it is borrowed; the list belongs to it and lives as long.
+    let found = unsafe { bindings::rd_kafka_message_headers(message.ptr(), &raw mut list) };
+    if found != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+        return Vec::new();
+    }
+    let mut headers = Vec::with_capacity(count);
+    for index in 0..count {
+        let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
+        // SAFETY: the list is alive, see above; the three places are written to on success alone.
+        let found =
+            unsafe { bindings::rd_kafka_header_get_all(list, index, &raw mut name, &raw mut value, &raw mut size) };
+        if found != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR || name.is_null() {
+            break;
+        }
+        // SAFETY: librdkafka ends names with a zero byte, and keeps them as long as the message.
+        let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
+        // SAFETY: where there is a value it is of that size, and kept as long as the message.
+        let value = if value.is_null() { &[][..] } else { unsafe { slice::from_raw_parts(value.cast::<u8>(), size) } };
+        headers.push((name, value));
+    }
+    headers
+}
+
+/// The generation (or epoch) with which a consumer is a member of its group; 0 or less before it
+/// has joined, and after it has been put out.
+pub(super) fn generation<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> i32 {
+    // SAFETY: the client is alive while it is borrowed; what is returned is ours to destroy.
+    let metadata = unsafe { bindings::rd_kafka_consumer_group_metadata(consumer.client().native_ptr()) };
+    if metadata.is_null() {
+        return -1;
+    }
+    // SAFETY: it is not null, and is used here alone, for the last time when it is destroyed.
+    unsafe {
+        let generation = bindings::rd_kafka_consumer_group_metadata_generation_id(metadata);
+        bindings::rd_kafka_consumer_group_metadata_destroy(metadata);
+        generation
+    }
+}
+
+/// What becomes of a change of settings.
+pub(super) enum Altered {
+    /// It is made.
+    Done,
+    /// The brokers have not answered in time.
+    Late,
+    /// They refuse it.
+    Refused(String),
+}
+
+/// Changes some of a topic's settings; waits for the answer, at most so many milliseconds.
+pub(super) fn alter<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    changes: &BTreeMap<String, String>,
+    wait_ms: i32,
+) -> Result<Altered, NulError> {
+    let named = CString::new(topic)?;
+    let changes: Vec<_> = changes
+        .iter()
+        .map(|(name, value)| Ok((CString::new(name.as_str())?, CString::new(value.as_str())?)))
+        .collect::<Result<_, NulError>>()?;
+    // SAFETY: the client is alive while it is borrowed. What is made here is destroyed here, once,
+    // after its last use; librdkafka copies the strings and the resource, and lets go of a queue
+    // that is destroyed before the answer. The answer's parts live as long as the event.
+    unsafe {
+        let mut resource =
+            bindings::rd_kafka_ConfigResource_new(RDKafkaResourceType::RD_KAFKA_RESOURCE_TOPIC, named.as_ptr());
+        if resource.is_null() {
+            return Ok(Altered::Refused("no topic has that name".into()));
+        }
+        let set = bindings::rd_kafka_AlterConfigOpType_t::RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET;
+        for (name, value) in &changes {
+            let error =
+                bindings::rd_kafka_ConfigResource_add_incremental_config(resource, name.as_ptr(), set, value.as_ptr());
+            if !error.is_null() {
+                let why = text(bindings::rd_kafka_error_string(error));
+                bindings::rd_kafka_error_destroy(error);
+                bindings::rd_kafka_ConfigResource_destroy(resource);
+                return Ok(Altered::Refused(why));
+            }
+        }
+        let queue = bindings::rd_kafka_queue_new(client.native_ptr());
+        bindings::rd_kafka_IncrementalAlterConfigs(client.native_ptr(), &raw mut resource, 1, ptr::null(), queue);
+        let event = bindings::rd_kafka_queue_poll(queue, wait_ms);
+        let altered = answer(event);
+        if !event.is_null() {
+            bindings::rd_kafka_event_destroy(event);
+        }
+        bindings::rd_kafka_queue_destroy(queue);
+        bindings::rd_kafka_ConfigResource_destroy(resource);
+        Ok(altered)
+    }
+}
+
+/// Reads the answer to a change of settings.
+///
+/// # Safety
+/// The event is null or alive.
+unsafe fn answer(event: *mut bindings::rd_kafka_event_t) -> Altered {
+    if event.is_null() {
+        return Altered::Late;
+    }
+    // SAFETY: the event is alive, and its parts with it; librdkafka says how many resources there are.
+    unsafe {
+        if bindings::rd_kafka_event_error(event) != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Altered::Refused(text(bindings::rd_kafka_event_error_string(event)));
+        }
+        let result = bindings::rd_kafka_event_IncrementalAlterConfigs_result(event);
+        if result.is_null() {
+            return Altered::Late; // something else was on the queue
+        }
+        let mut count = 0;
+        let resources = bindings::rd_kafka_IncrementalAlterConfigs_result_resources(result, &raw mut count);
+        for index in 0..count {
+            let resource = *resources.add(index);
+            if bindings::rd_kafka_ConfigResource_error(resource) != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+                return Altered::Refused(text(bindings::rd_kafka_ConfigResource_error_string(resource)));
+            }
+        }
+    }
+    Altered::Done
+}
+
+/// A copy of librdkafka's words.
+///
+/// # Safety
+/// The pointer is null or leads to bytes that end with a zero.
+unsafe fn text(said: *const c_char) -> String {
+    if said.is_null() {
+        return String::new();
+    }
+    // SAFETY: see above.
+    unsafe { CStr::from_ptr(said) }.to_string_lossy().into_owned()
+}
