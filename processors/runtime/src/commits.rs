@@ -1,0 +1,136 @@
+//! Commits on an interval and lets go of partitions, on a thread of its own: commits run beside
+//! the lanes, and one after the other.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::time::{Instant, sleep, timeout_at};
+use weir_contract::{Processor, TopicPartition};
+use weir_kafka::{Client, ClientError, Committer, Outcome};
+
+use crate::chain;
+use crate::instruments::{Ending, Instruments};
+use crate::retry::Backoff;
+use crate::session::Notice;
+use crate::status::Status;
+
+/// What the session asks for.
+pub(crate) enum Order {
+    /// Commit what is finished of everything, trying until then, and let go of these.
+    LetGo { partitions: Vec<TopicPartition>, until: Instant },
+    /// Let go of these, which are somebody else's already.
+    Drop(Vec<TopicPartition>),
+    /// Say when no transaction under way holds anything of this one, which is closed.
+    Settle(TopicPartition),
+}
+
+/// Commits until the session ends.
+pub(crate) struct Commits<C: Client, P: Processor> {
+    pub committer: Committer<C>,
+    pub interval: Duration,
+    pub notices: UnboundedSender<Notice<P>>,
+    pub instruments: Instruments,
+    pub status: Status,
+    pub seed: u64,
+    pub settling: Vec<TopicPartition>,
+}
+
+impl<C: Client, P: Processor> Commits<C, P> {
+    /// Commits until nobody gives orders any more, or until nothing can be committed any more.
+    /// Nothing stays open behind it.
+    pub async fn run(mut self, mut orders: UnboundedReceiver<Order>) {
+        if let Err(error) = self.serve(&mut orders).await {
+            self.notices.send(Notice::Broken(error)).ok();
+        }
+        self.committer.abandon_all();
+    }
+
+    async fn serve(&mut self, orders: &mut UnboundedReceiver<Order>) -> Result<(), ClientError> {
+        let mut backoff = Backoff::new(self.seed);
+        let mut due = Instant::now() + self.interval;
+        loop {
+            match timeout_at(due, orders.recv()).await {
+                Ok(None) => return Ok(()),
+                Ok(Some(Order::LetGo { partitions, until })) => {
+                    self.commit_until(until).await?;
+                    self.let_go(partitions);
+                }
+                Ok(Some(Order::Drop(partitions))) => self.let_go(partitions),
+                Ok(Some(Order::Settle(id))) => {
+                    self.settling.push(id);
+                    self.tell_settled();
+                }
+                Err(_) => {
+                    let again = self.commit().await?;
+                    if !again {
+                        backoff.reset();
+                    }
+                    due = Instant::now() + if again { backoff.pause() } else { self.interval };
+                }
+            }
+        }
+    }
+
+    /// Tries until what is finished is committed, at most until then. An undecided transaction was
+    /// collected earlier: what has finished since needs another.
+    async fn commit_until(&mut self, until: Instant) -> Result<(), ClientError> {
+        let mut backoff = Backoff::new(self.seed);
+        loop {
+            let earlier = self.committer.is_undecided();
+            let again = self.commit().await?;
+            if !again && !earlier || Instant::now() >= until {
+                return Ok(());
+            }
+            if again {
+                sleep(backoff.pause()).await;
+            }
+        }
+    }
+
+    /// Commits once; whether it is to be tried again.
+    async fn commit(&mut self) -> Result<bool, ClientError> {
+        let started = Instant::now();
+        let outcome = self.committer.commit().await;
+        self.tell_settled();
+        let (name, error) = match &outcome {
+            Outcome::Nothing => return Ok(false),
+            Outcome::Committed(summary) => {
+                self.instruments.commit_seconds.observe(started.elapsed().as_secs_f64());
+                self.instruments.dead_letters.inc_by(summary.dead_letters as u64);
+                ("committed", None)
+            }
+            Outcome::Again(error) => ("retried", Some(error)),
+            Outcome::Aborted(error) => ("aborted", Some(error)),
+            Outcome::Broken(error) => ("broken", Some(error)),
+        };
+        self.instruments.commits.get_or_create(&Ending { outcome: name }).inc();
+        let said = error.map(|error| chain(error));
+        if let Some(error) = &said {
+            tracing::warn!(error, outcome = name, "commit did not go through");
+        }
+        self.status.update(|status| status.commit_error = said);
+        match outcome {
+            Outcome::Broken(error) => Err(error),
+            Outcome::Again(_) | Outcome::Aborted(_) => Ok(true),
+            Outcome::Nothing | Outcome::Committed(_) => Ok(false),
+        }
+    }
+
+    fn tell_settled(&mut self) {
+        if !self.committer.is_undecided() {
+            for id in self.settling.drain(..) {
+                self.notices.send(Notice::Settled(id)).ok();
+            }
+        }
+    }
+
+    /// The notice comes before the answer: with the answer the group may give the same partitions
+    /// again, at once.
+    fn let_go(&self, partitions: Vec<TopicPartition>) {
+        self.committer.abandon(&partitions);
+        self.notices.send(Notice::LetGo(partitions.clone())).ok();
+        if let Err(error) = self.committer.answer(&partitions) {
+            tracing::warn!(error = %chain(&error), "the client did not let go as it should");
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! A worker from its start to its end.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout_at};
+use weir_contract::{Budget, Processor, Sink, TopicPartition};
+use weir_kafka::{Class, Client, ClientError, Committer, Feed, FeedLimits, Identity, Partitions, Start};
+
+use crate::chain;
+use crate::clock::Clock;
+use crate::commits::Commits;
+use crate::instruments::Instruments;
+use crate::lag::Lag;
+use crate::lane::{Lane, Work};
+use crate::retry::Backoff;
+use crate::session::{End, Session};
+use crate::shard::{Packing, Shard};
+use crate::status::Status;
+use crate::threads::{Ended, Threads};
+
+/// How long requests may take that are under way when everything else has ended.
+const LAST_REQUESTS: Duration = Duration::from_secs(1);
+
+/// What makes a worker: a processor for each partition and a sink for each shard.
+pub trait Worker: Send + Sync + 'static {
+    /// Bytes in, items out.
+    type Processor: Processor;
+    /// Items to the outside.
+    type Sink: Sink<Out = <Self::Processor as Processor>::Out>;
+
+    /// A processor for a partition that is opened.
+    fn processor(&self, partition: &TopicPartition) -> Self::Processor;
+
+    /// A sink for a shard; called once for each.
+    fn sink(&self) -> Self::Sink;
+}
+
+/// How a worker runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Threads that process, at least one.
+    pub lanes: usize,
+    /// Requests in flight to the outside, at least one.
+    pub shards: usize,
+    /// Items a request, at most.
+    pub max_items: usize,
+    /// How long items wait for more.
+    pub linger: Duration,
+    /// How often finished batches are committed.
+    pub commit_interval: Duration,
+    /// How long what is under way may take when partitions are revoked.
+    pub revoke_timeout: Duration,
+    /// The same, at the end.
+    pub drain_timeout: Duration,
+    /// How often processors are told the time.
+    pub tick_interval: Duration,
+    /// Where a group without offsets begins.
+    pub start: Start,
+    /// How much a batch holds.
+    pub batch: FeedLimits,
+    /// The largest record that the output topics take, in bytes.
+    pub max_output_bytes: usize,
+    /// What the jitter of retries comes from.
+    pub seed: u64,
+}
+
+/// All that a worker is given to run with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Who it is to Kafka.
+    pub identity: Identity,
+    /// How it runs.
+    pub settings: Settings,
+    /// Where it runs.
+    pub threads: Threads,
+    /// The process's budget.
+    pub budget: Budget,
+    /// The process's clock.
+    pub clock: Clock,
+    /// Its counters.
+    pub instruments: Instruments,
+    /// What it shows of itself.
+    pub status: Status,
+}
+
+/// Records that were forgotten: neither acknowledged nor given up. The process ends, and a restart
+/// delivers them again.
+#[derive(Debug, thiserror::Error)]
+#[error("records {first} to {next} (exclusive) of {partition} were forgotten; nothing is committed past them")]
+pub struct Defect {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The first record of the batch.
+    pub first: i64,
+    /// The offset behind its last record.
+    pub next: i64,
+}
+
+/// The lanes of a worker; a partition stays on its lane.
+pub(crate) struct Lanes<P: Processor>(Vec<UnboundedSender<Work<P>>>);
+
+impl<P: Processor> Lanes<P> {
+    pub fn send(&self, id: &TopicPartition, work: Work<P>) {
+        // Topics with the same number of partitions spread alike; the topic's hash parts them.
+        let topic = BuildHasherDefault::<DefaultHasher>::default().hash_one(&id.topic);
+        let lane = topic.wrapping_add(u64::from(id.partition.unsigned_abs())) % self.0.len() as u64;
+        if let Some(lane) = usize::try_from(lane).ok().and_then(|lane| self.0.get(lane)) {
+            // A lane ends only after the sessions.
+            lane.send(work).ok();
+        }
+    }
+}
+
+/// Runs a worker until `stop` says so: one session with Kafka after the other, each with a client
+/// of its own.
+///
+/// # Errors
+/// [`Defect`], after which the process should end with exit code 2.
+pub async fn run<W: Worker, C: Client>(
+    worker: Arc<W>,
+    setup: Setup,
+    connect: impl Fn() -> Result<C, ClientError>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), Defect> {
+    let (lanes, ended) = start_parts(&worker, &setup);
+    let mut backoff = Backoff::new(setup.settings.seed);
+    let result = loop {
+        if *stop.borrow() {
+            break Ok(());
+        }
+        let started = Instant::now();
+        let error = match connect() {
+            Ok(client) => match session(&worker, &setup, &lanes, client, stop.clone()).await {
+                End::Stopped => break Ok(()),
+                End::Defect(defect) => break Err(defect),
+                End::Renew(error) => error,
+            },
+            Err(error) => error,
+        };
+        setup.status.update(|status| status.assigned = false);
+        if started.elapsed() > Duration::from_mins(1) {
+            backoff.reset();
+        }
+        let pause = backoff.pause();
+        tracing::warn!(error = %chain(&error), retry_after_secs = pause.as_secs_f64(), "begins anew from what is committed");
+        tokio::select! {
+            () = sleep(pause) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    };
+    drop(lanes);
+    // A shard that waits to try again has only items that nobody holds any more.
+    let until = Instant::now() + LAST_REQUESTS;
+    for part in ended {
+        timeout_at(until, part).await.ok();
+    }
+    result
+}
+
+/// Starts lanes and shards, which outlive sessions: what a lost session has sent on its way is
+/// followed in order by what the next one sends.
+fn start_parts<W: Worker>(worker: &Arc<W>, setup: &Setup) -> (Lanes<W::Processor>, Vec<Ended>) {
+    let settings = &setup.settings;
+    let mut ended = Vec::new();
+    let mut shards = Vec::new();
+    for index in 0..settings.shards.max(1) {
+        let (parcels, received) = unbounded_channel();
+        let shard = Shard {
+            sink: worker.sink(),
+            packing: Packing { max_items: settings.max_items.max(1), linger: settings.linger },
+            instruments: setup.instruments.clone(),
+            status: setup.status.clone(),
+            seed: settings.seed.wrapping_add(index as u64),
+        };
+        ended.push(setup.threads.task(shard.run(received)));
+        shards.push(parcels);
+    }
+    let mut lanes = Vec::new();
+    for index in 0..settings.lanes.max(1) {
+        let (work, received) = unbounded_channel();
+        let lane: Lane<W::Processor> = Lane {
+            shards: shards.clone(),
+            budget: setup.budget.clone(),
+            max_output_bytes: settings.max_output_bytes,
+            instruments: setup.instruments.clone(),
+        };
+        match setup.threads.thread(&format!("lane-{index}"), move || lane.run(received)) {
+            Ok(end) => ended.push(end),
+            Err(error) => tracing::error!(error = %error, lane = index, "no thread for a lane"),
+        }
+        lanes.push(work);
+    }
+    (Lanes(lanes), ended)
+}
+
+/// One session, with a client of its own, from joining the group to leaving it.
+async fn session<W: Worker, C: Client>(
+    worker: &Arc<W>,
+    setup: &Setup,
+    lanes: &Lanes<W::Processor>,
+    client: C,
+    stop: watch::Receiver<bool>,
+) -> End {
+    let client = Arc::new(client);
+    if let Err(error) = initialise(&*client, setup.settings.seed, &stop).await {
+        client.close();
+        return End::Renew(error);
+    }
+    let partitions = Partitions::default();
+    let (orders, ordered) = unbounded_channel();
+    let notices = unbounded_channel();
+    let commits = Commits {
+        committer: Committer::new(Arc::clone(&client), Arc::clone(&partitions), setup.identity.clone()),
+        interval: setup.settings.commit_interval,
+        notices: notices.0.clone(),
+        instruments: setup.instruments.clone(),
+        status: setup.status.clone(),
+        seed: setup.settings.seed,
+        settling: Vec::new(),
+    };
+    let lag = Lag {
+        client: Arc::clone(&client),
+        partitions: Arc::clone(&partitions),
+        instruments: setup.instruments.clone(),
+        status: setup.status.clone(),
+    };
+    let (over, watched) = watch::channel(false);
+    let parts = [
+        setup.threads.thread("commits", move || commits.run(ordered)),
+        setup.threads.thread("lag", move || lag.run(watched)),
+    ];
+    let session = Session {
+        worker,
+        setup,
+        lanes,
+        feed: Feed::new(Arc::clone(&client), Arc::clone(&partitions), setup.settings.batch),
+        client: Arc::clone(&client),
+        partitions,
+        orders,
+        notices,
+        stop,
+        openings: BTreeMap::new(),
+        reopening: Vec::new(),
+        leaving: Vec::new(),
+        stopping: false,
+        tick_due: Instant::now() + setup.settings.tick_interval,
+    };
+    let end = session.run().await;
+    drop(over);
+    for part in parts.into_iter().flatten() {
+        part.await.ok();
+    }
+    client.close();
+    end
+}
+
+/// Initialises transactions, which waits for the coordinator, and for an earlier owner's
+/// transaction of the same ID.
+async fn initialise<C: Client>(client: &C, seed: u64, stop: &watch::Receiver<bool>) -> Result<(), ClientError> {
+    let mut backoff = Backoff::new(seed);
+    loop {
+        match client.init_transactions().await {
+            Err(error) if error.class == Class::Retriable && !*stop.borrow() => {
+                tracing::warn!(error = %chain(&error), "transactions are not initialised yet");
+                sleep(backoff.pause()).await;
+            }
+            result => return result,
+        }
+    }
+}
