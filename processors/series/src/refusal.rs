@@ -1,0 +1,84 @@
+//! What is not translated, and why.
+
+/// Why points cannot become samples; the closed list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// A metric without a name, or one of which only underscores are left.
+    EmptyName,
+    /// An attribute without a name, or one of which only underscores are left.
+    InvalidLabelName,
+    /// A metric without data, or with data of a kind that does not exist yet.
+    UnknownData,
+    /// A sum or histogram that does not say what it counts from.
+    UnspecifiedTemporality,
+    /// A sum or histogram that counts from the point before.
+    DeltaTemporality,
+    /// A histogram with exponential buckets.
+    ExponentialHistogram,
+    /// A point without a time.
+    MissingTimestamp,
+    /// A point without a value, which does not say that it has none.
+    MissingValue,
+    /// A histogram that has not one bucket more than bounds.
+    BucketCountMismatch,
+    /// A histogram's bounds that are not numbers or do not rise.
+    UnsortedBounds,
+    /// The labels of a series, or the texts of a metric, are longer than its user keeps.
+    TextTooLong,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 11] = [
+        Self::EmptyName,
+        Self::InvalidLabelName,
+        Self::UnknownData,
+        Self::UnspecifiedTemporality,
+        Self::DeltaTemporality,
+        Self::ExponentialHistogram,
+        Self::MissingTimestamp,
+        Self::MissingValue,
+        Self::BucketCountMismatch,
+        Self::UnsortedBounds,
+        Self::TextTooLong,
+    ];
+
+    /// The reason as a label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EmptyName => "empty_name",
+            Self::InvalidLabelName => "invalid_label_name",
+            Self::UnknownData => "unknown_data",
+            Self::UnspecifiedTemporality => "unspecified_temporality",
+            Self::DeltaTemporality => "delta_temporality",
+            Self::ExponentialHistogram => "exponential_histogram",
+            Self::MissingTimestamp => "missing_timestamp",
+            Self::MissingValue => "missing_value",
+            Self::BucketCountMismatch => "bucket_count_mismatch",
+            Self::UnsortedBounds => "unsorted_bounds",
+            Self::TextTooLong => "text_too_long",
+        }
+    }
+}
+
+/// What of one payload was refused.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// How many points.
+    pub points: u32,
+    /// Why the first of them, and the OTLP name of its metric.
+    pub first: Option<(Reason, String)>,
+}
+
+impl Refused {
+    /// Whether everything was translated.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    #[cold]
+    pub(crate) fn add(&mut self, reason: Reason, metric: &str, points: u32) {
+        self.points = self.points.saturating_add(points);
+        self.first.get_or_insert_with(|| (reason, metric.to_owned()));
+    }
+}
