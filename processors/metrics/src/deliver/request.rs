@@ -1,0 +1,123 @@
+//! Samples to the bytes of a request.
+
+use bytes::Bytes;
+use weir_contract::Item;
+use weir_remote_write::{Compressor, Points, Series, bytes_max, v1, v2};
+
+use crate::process::Sample;
+
+/// The version of the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Version {
+    /// 1.0.
+    V1 = 1,
+    /// 2.0.
+    V2 = 2,
+}
+
+impl Version {
+    /// The `Content-Type` of its requests.
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Self::V1 => v1::CONTENT_TYPE,
+            Self::V2 => v2::CONTENT_TYPE,
+        }
+    }
+
+    /// What its requests call it.
+    pub(crate) fn header(self) -> &'static str {
+        match self {
+            Self::V1 => v1::VERSION,
+            Self::V2 => v2::VERSION,
+        }
+    }
+}
+
+/// Builds one request after the other in the same buffers.
+#[derive(Debug, Default)]
+pub(crate) struct Encoder {
+    v1: v1::Builder,
+    v2: v2::Builder,
+    compressor: Compressor,
+}
+
+impl Encoder {
+    /// Takes as many items from the front as fit `max_bytes` before compression, at least one, to
+    /// `samples`, oldest first; returns them as a request.
+    pub(crate) fn fill(
+        &mut self,
+        version: Version,
+        items: &[Item<Sample>],
+        max_bytes: usize,
+        samples: &mut Vec<Sample>,
+    ) -> Bytes {
+        self.clear();
+        for Item { value: sample, .. } in items {
+            let point = point(sample);
+            let bytes = bytes_max(&sample.series, Points::Samples(&[point]), &[]);
+            if !samples.is_empty() && self.len_bytes(version) + bytes > max_bytes {
+                break;
+            }
+            self.push(version, &sample.series, point);
+            samples.push(sample.clone());
+        }
+        if samples.is_sorted_by_key(|sample| sample.timestamp_ms) {
+            return self.compress(version);
+        }
+        samples.sort_by_key(|sample| sample.timestamp_ms);
+        self.encode(version, samples)
+    }
+
+    /// Samples as a request.
+    pub(crate) fn encode(&mut self, version: Version, samples: &[Sample]) -> Bytes {
+        self.clear();
+        for sample in samples {
+            self.push(version, &sample.series, point(sample));
+        }
+        self.compress(version)
+    }
+
+    fn push(&mut self, version: Version, series: &Series, point: weir_remote_write::Sample) {
+        match version {
+            Version::V1 => {
+                self.v1.push(series, Points::Samples(&[point]), &[]);
+                self.v1.push_metadata(series.family());
+            }
+            Version::V2 => self.v2.push(series, Points::Samples(&[point]), &[]),
+        }
+    }
+
+    fn len_bytes(&self, version: Version) -> usize {
+        match version {
+            Version::V1 => self.v1.len_bytes(),
+            Version::V2 => self.v2.len_bytes(),
+        }
+    }
+
+    fn clear(&mut self) {
+        self.v1.clear();
+        self.v2.clear();
+    }
+
+    fn compress(&mut self, version: Version) -> Bytes {
+        let request = match version {
+            Version::V1 => self.v1.finish(),
+            Version::V2 => self.v2.finish(),
+        };
+        let mut body = Vec::new();
+        if let Err(error) = self.compressor.compress(request, &mut body) {
+            // Over 4 GiB; a request has at most 32 MiB, or one sample of at most 2 MiB of text.
+            tracing::error!(%error, "a request could not be compressed");
+        }
+        body.into()
+    }
+}
+
+fn point(sample: &Sample) -> weir_remote_write::Sample {
+    weir_remote_write::Sample {
+        value: sample.value,
+        timestamp_ms: sample.timestamp_ms,
+        start_timestamp_ms: sample.start_ms,
+    }
+}

@@ -1,0 +1,114 @@
+//! What this worker counts beside what every worker does.
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::deliver::Version;
+use crate::error::Refusal;
+
+/// Why, from a closed list.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Because {
+    reason: &'static str,
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Ending {
+    outcome: Outcome,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Acknowledged, maybe but for samples that were passed.
+    Accepted,
+    /// Sent again as 1.0.
+    FellBack,
+    /// No answer.
+    Unreachable,
+    /// Refused.
+    Refused(Refusal),
+}
+
+impl EncodeLabelValue for Outcome {
+    fn encode(&self, encoder: &mut prometheus_client::encoding::LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let name = match self {
+            Self::Accepted => "accepted",
+            Self::FellBack => "fell_back",
+            Self::Unreachable => "unreachable",
+            Self::Refused(why) => why.as_str(),
+        };
+        name.encode(encoder)
+    }
+}
+
+/// The counters of one metrics worker; every name is in `docs/instruments.md`.
+#[derive(Clone, Debug, Default)]
+pub struct Instruments {
+    requests: Family<Ending, Counter>,
+    passed_samples: Family<Because, Counter>,
+    refused_points: Family<Because, Counter>,
+    protocol_version: Gauge,
+    remembered_series: Gauge,
+    remembered_bytes: Gauge,
+}
+
+impl Instruments {
+    /// Registers the counters, with the prefix and labels of the registry.
+    pub fn new(registry: &mut Registry) -> Self {
+        let this = Self::default();
+        registry.register("remote_write_requests", "Requests, by what became of them", this.requests.clone());
+        registry.register(
+            "samples_passed",
+            "Samples refused because the series has that time already, or is past it",
+            this.passed_samples.clone(),
+        );
+        registry.register("points_refused", "Points without a translation, by reason", this.refused_points.clone());
+        registry.register(
+            "remote_write_version",
+            "The major version of the protocol in use",
+            this.protocol_version.clone(),
+        );
+        registry.register(
+            "attribute_sets_remembered",
+            "Sets of attributes in the caches, each with its series",
+            this.remembered_series.clone(),
+        );
+        registry.register_with_unit(
+            "series_cache",
+            "What the caches weigh, about",
+            Unit::Bytes,
+            this.remembered_bytes.clone(),
+        );
+        this
+    }
+
+    pub(crate) fn request(&self, outcome: Outcome) {
+        self.requests.get_or_create(&Ending { outcome }).inc();
+    }
+
+    pub(crate) fn passed(&self, why: Refusal, samples: usize) {
+        self.passed_samples.get_or_create(&Because { reason: why.as_str() }).inc_by(samples as u64);
+    }
+
+    pub(crate) fn refused(&self, reason: &'static str, points: u32) {
+        self.refused_points.get_or_create(&Because { reason }).inc_by(u64::from(points));
+    }
+
+    pub(crate) fn speaks(&self, version: Version) {
+        self.protocol_version.set(version as i64);
+    }
+
+    /// Says that a cache has grown or shrunk from `before` to `after`: series and bytes.
+    pub(crate) fn remembered(&self, before: (usize, usize), after: (usize, usize)) {
+        let difference = |before: usize, after: usize| {
+            i64::try_from(after).unwrap_or(i64::MAX) - i64::try_from(before).unwrap_or(i64::MAX)
+        };
+        self.remembered_series.inc_by(difference(before.0, after.0));
+        self.remembered_bytes.inc_by(difference(before.1, after.1));
+    }
+}
