@@ -20,7 +20,7 @@ struct Shared {
 pub enum Memory {
     /// There is enough.
     Plenty,
-    /// Over three quarters of the budget are spent: let go of what can be let go.
+    /// So much is spent that fetching, once paused, does not resume: let go of what can be let go.
     Short,
 }
 
@@ -59,7 +59,7 @@ impl Budget {
 
     /// How short memory is.
     pub fn memory(&self) -> Memory {
-        if self.used_bytes() > self.0.limit_bytes / 4 * 3 { Memory::Short } else { Memory::Plenty }
+        if self.low() { Memory::Plenty } else { Memory::Short }
     }
 
     /// Takes that many bytes.

@@ -174,7 +174,8 @@ impl Partition {
     /// keeps, which no waiting ends. Nor does any, once it was let go of (its processor may have died).
     pub fn idle(&self) -> bool {
         self.is_abandoned()
-            || self.decisions.lock().is_empty() && self.ledger.lock().entries.iter().all(|entry| entry.deliveries() == 0)
+            || self.decisions.lock().is_empty()
+                && self.ledger.lock().entries.iter().all(|entry| entry.deliveries() == 0)
     }
 
     /// Whether the ledger has no entry at all.

@@ -94,7 +94,11 @@ impl<C: Client> Committer<C> {
             None => match self.collect().await {
                 Ok(Some(transaction)) => transaction,
                 Ok(None) => return Outcome::Nothing,
-                Err(error) => return Outcome::Again(error),
+                Err(error) if error.class == Class::Retriable => return Outcome::Again(error),
+                Err(error) => {
+                    self.abandon_all();
+                    return Outcome::Broken(error);
+                }
             },
         };
         match self.advance(&mut transaction).await {

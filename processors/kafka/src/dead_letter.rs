@@ -7,6 +7,11 @@ use crate::Identity;
 
 /// The format of the `weir.dlq.*` headers.
 const VERSION: &str = "1";
+/// What Kafka adds to a record that is alone in its batch, in bytes: the batch's header of 61, and the record's own
+/// numbers, none of them over 10. A topic's limit is on all of it.
+const BATCH_OVERHEAD_BYTES: usize = 128;
+/// What the lengths of a header's name and value take, in bytes.
+const HEADER_OVERHEAD_BYTES: usize = 10;
 
 /// The record for the dead-letter topic. One that the topic would not take leaves its origin, its
 /// size and its hash (invariant 3).
@@ -25,8 +30,9 @@ pub(crate) fn output(letter: &DeadLetter, origin: &TopicPartition, identity: &Id
     let mut headers: Vec<_> =
         about.into_iter().map(|(name, value)| (format!("weir.dlq.{name}"), value.into_bytes())).collect();
     let about_bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let framing_bytes = BATCH_OVERHEAD_BYTES + HEADER_OVERHEAD_BYTES * (headers.len() + letter.headers.len());
     let topic = identity.dead_letter_topic.clone();
-    if letter.weight() + about_bytes > identity.dead_letter_max_bytes {
+    if letter.weight() + about_bytes + framing_bytes > identity.dead_letter_max_bytes {
         let value = letter.value.as_deref().unwrap_or_default();
         headers.push(("weir.dlq.size".into(), value.len().to_string().into_bytes()));
         headers.push(("weir.dlq.sha256".into(), hex(&Sha256::digest(value)).into_bytes()));
@@ -100,5 +106,15 @@ mod tests {
         assert_eq!(header(&output, "weir.dlq.size"), Some("1000"));
         let sha256 = "44f8354494a5ba03ba1792a8d3e9c534c47a9181980fde7a3f44b06ef2ae7c7f";
         assert_eq!(header(&output, "weir.dlq.sha256"), Some(sha256));
+    }
+
+    #[test]
+    fn what_kafka_adds_to_a_record_counts() {
+        let identity = |dead_letter_max_bytes| Identity { dead_letter_max_bytes, ..identity() };
+        let whole = |max| output(&letter(10_000), &TopicPartition::new("t", 2), &identity(max)).value.is_some();
+        let limit = (10_000..11_000).find(|max| whole(*max)).unwrap();
+        let smallest = output(&letter(10_000), &TopicPartition::new("t", 2), &identity(limit));
+        assert!(smallest.weight() + 61 + 30 <= limit, "{} in {limit}", smallest.weight());
+        assert!(smallest.weight() + 300 >= limit, "{} in {limit}", smallest.weight());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use weir_contract::TopicPartition;
 
-use crate::client::{Arrived, Client, ClientError, Isolation};
+use crate::client::{Arrived, Client, ClientError, Committed, Isolation};
 use crate::state::{self, StateRecord};
 
 /// Where a group without a committed offset begins.
@@ -134,19 +134,24 @@ pub async fn open<C: Client>(
     }
 
     let (low, high) = client.bounds(source, Isolation::Uncommitted).await?;
-    let Some(committed) = committed else {
-        let offset = match start {
+    let offset = match &committed {
+        None => match start {
             Start::Earliest => low,
             Start::Latest => high,
             Start::Time(ms) => client.offset_at(source, ms).await?,
-        };
-        return Ok(Opened { state, offset, gap: None });
+        },
+        Some(Committed { offset, .. }) if *offset > high => {
+            return Err(OpenError::AboveEnd { partition: source.clone(), committed: *offset, end: high });
+        }
+        Some(Committed { offset, .. }) => low.max(*offset),
     };
-    if committed.offset > high {
-        return Err(OpenError::AboveEnd { partition: source.clone(), committed: committed.offset, end: high });
+    let known = committed.as_ref().map(|committed| committed.offset);
+    // Retention may have passed what was read before, because somebody else has done it.
+    if known != Some(offset) && client.committed(source).await? != committed {
+        return Err(OpenError::Moved { partition: source.clone() });
     }
-    let gap = (committed.offset < low).then_some(Gap { from: committed.offset, to: low });
-    Ok(Opened { state, offset: committed.offset.max(low), gap })
+    let gap = known.filter(|from| *from < offset).map(|from| Gap { from, to: offset });
+    Ok(Opened { state, offset, gap })
 }
 
 /// Reads the changelog to its end: the state, and the source offset it belongs to.

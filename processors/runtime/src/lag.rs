@@ -22,11 +22,15 @@ pub(crate) struct Lag<C> {
 }
 
 impl<C: Client> Lag<C> {
-    /// Watches until `ended` says so, or whoever would say it is gone.
+    /// Watches until whoever holds the other end of `ended` is gone.
     pub async fn run(self, mut ended: watch::Receiver<bool>) {
         while timeout(INTERVAL, ended.changed()).await.is_err() {
             let open: Vec<_> = self.partitions.lock().keys().cloned().collect();
             for id in open {
+                // A broker that is away keeps each call waiting; the session's end does not wait for all.
+                if ended.has_changed().is_err() {
+                    return;
+                }
                 self.look(&id).await;
             }
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::{Receiver, UnboundedSender};
 use weir_contract::{
     Batch, Budget, Charge, Decision, Entry, Filled, Hold, Journaled, Memory, Outbox, Partition, Processor, Timestamp,
     TopicPartition,
@@ -45,7 +45,7 @@ struct Resident<P: Processor> {
 
 impl<P: Processor> Lane<P> {
     /// Works until nobody sends work any more.
-    pub async fn run(self, mut work: UnboundedReceiver<Work<P>>) {
+    pub async fn run(self, mut work: Receiver<Work<P>>) {
         let mut residents: HashMap<TopicPartition, Resident<P>> = HashMap::new();
         while let Some(work) = work.recv().await {
             match work {

@@ -91,7 +91,7 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
             cancelled.store(true, Ordering::SeqCst);
         }
         for id in self.feed.all() {
-            self.lanes.send(&id, Work::Close(id.clone()));
+            self.lanes.send(&id, Work::Close(id.clone())).await;
         }
         end
     }
@@ -100,7 +100,7 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
         let wait = if self.leaving.is_empty() { IDLE_WAIT } else { LEAVING_WAIT };
         let polled = self.feed.poll(wait).await?;
         for fed in polled.batches {
-            self.dispatch(fed);
+            self.dispatch(fed).await;
         }
         // Before the rebalance: what was let go of may be given again by it.
         while let Ok(notice) = self.notices.1.try_recv() {
@@ -113,7 +113,7 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
             None => {}
         }
         self.feed.throttle(&self.setup.budget)?;
-        self.tick();
+        self.tick().await;
         self.let_go_of_the_idle();
         if *self.stop.borrow() && !self.stopping {
             self.stopping = true;
@@ -138,7 +138,7 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
                 self.feed.gone(&partitions);
                 self.leaving.retain(|leaving| leaving.partitions != partitions);
                 for id in partitions {
-                    self.lanes.send(&id, Work::Close(id.clone()));
+                    self.lanes.send(&id, Work::Close(id.clone())).await;
                 }
             }
             Notice::Broken(error) => return Err(error),
@@ -146,13 +146,13 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
         Ok(())
     }
 
-    fn dispatch(&self, fed: Fed) {
+    async fn dispatch(&self, fed: Fed) {
         let Fed { partition, batch, poisonous } = fed;
         self.setup.instruments.received(&of(partition.id()), batch.len(), batch.weight());
         let now = self.setup.clock.now().0;
         let (entry, processing) = partition.admit(Some((batch.first_offset(), batch.next_offset())), now);
         let charge = self.setup.budget.charge(batch.weight());
-        self.lanes.send(partition.id(), Work::Batch { entry, processing, batch, charge, poisonous });
+        self.lanes.send(partition.id(), Work::Batch { entry, processing, batch, charge, poisonous }).await;
     }
 
     fn assigned(&mut self, partitions: &[TopicPartition]) -> Result<(), ClientError> {
@@ -210,7 +210,7 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
         if let Some(partition) = partition {
             tracing::info!(partition = %id, offset, "partition opened");
             let notices = self.notices.0.clone();
-            self.lanes.send(&id, Work::Open { partition, processor, notices });
+            self.lanes.send(&id, Work::Open { partition, processor, notices }).await;
         }
         Ok(())
     }
@@ -262,15 +262,16 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
     }
 
     /// Lets time pass for every open partition, and takes its standing.
-    fn tick(&mut self) {
+    async fn tick(&mut self) {
         if Instant::now() < self.tick_due {
             return;
         }
         self.tick_due = Instant::now() + self.setup.settings.tick_interval;
         let now = self.setup.clock.now();
-        for (id, partition) in self.partitions.lock().iter() {
+        let open: Vec<_> = self.partitions.lock().values().cloned().collect();
+        for partition in open {
             let (entry, processing) = partition.admit(None, now.0);
-            self.lanes.send(id, Work::Tick { entry, processing, now });
+            self.lanes.send(partition.id(), Work::Tick { entry, processing, now }).await;
         }
         self.show();
     }

@@ -46,17 +46,11 @@ impl Threads {
         Ok(end)
     }
 
-    /// Starts a part that only waits.
-    pub(crate) fn task(&self, part: impl Future<Output = ()> + Send + 'static) -> Ended {
-        let (ended, end) = oneshot::channel();
-        let part = async move {
-            part.await;
-            ended.send(()).ok();
-        };
+    /// Starts a part that only waits, and is not waited for: it goes with its runtime.
+    pub(crate) fn task(&self, part: impl Future<Output = ()> + Send + 'static) {
         match self {
             Self::Real(handle) => drop(handle.spawn(part)),
             Self::Simulated => drop(tokio::task::spawn_local(part)),
         }
-        end
     }
 }

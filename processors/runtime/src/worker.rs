@@ -5,9 +5,9 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{Sender, channel, unbounded_channel};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 use weir_contract::{Budget, Processor, Sink, TopicPartition};
 use weir_kafka::{Class, Client, ClientError, Committer, Feed, FeedLimits, Identity, Partitions, Start};
 
@@ -23,8 +23,9 @@ use crate::shard::{Packing, Shard};
 use crate::status::Status;
 use crate::threads::{Ended, Threads};
 
-/// How long requests may take that are under way when everything else has ended.
-const LAST_REQUESTS: Duration = Duration::from_secs(1);
+/// Batches that wait for a lane, at most: what they will be made into is not under way yet, so it
+/// does not count towards the budget (invariant 5).
+const LANE_QUEUE: usize = 4;
 
 /// What makes a worker: a processor for each partition and a sink for each shard.
 pub trait Worker: Send + Sync + 'static {
@@ -102,16 +103,18 @@ pub struct Defect {
 }
 
 /// The lanes of a worker; a partition stays on its lane.
-pub(crate) struct Lanes<P: Processor>(Vec<UnboundedSender<Work<P>>>);
+pub(crate) struct Lanes<P: Processor>(Vec<Sender<Work<P>>>);
 
 impl<P: Processor> Lanes<P> {
-    pub fn send(&self, id: &TopicPartition, work: Work<P>) {
+    /// Sends work to the lane of a partition, once there is room for it: lanes never wait for the poll
+    /// thread.
+    pub async fn send(&self, id: &TopicPartition, work: Work<P>) {
         // Topics with the same number of partitions spread alike; the topic's hash parts them.
         let topic = BuildHasherDefault::<DefaultHasher>::default().hash_one(&id.topic);
         let lane = topic.wrapping_add(u64::from(id.partition.unsigned_abs())) % self.0.len() as u64;
         if let Some(lane) = usize::try_from(lane).ok().and_then(|lane| self.0.get(lane)) {
             // A lane ends only after the sessions.
-            lane.send(work).ok();
+            lane.send(work).await.ok();
         }
     }
 }
@@ -154,11 +157,10 @@ pub async fn run<W: Worker, C: Client>(
         }
     };
     drop(lanes);
-    // A shard that waits to try again has only items that nobody holds any more.
-    let until = Instant::now() + LAST_REQUESTS;
-    for part in ended {
-        timeout_at(until, part).await.ok();
+    for lane in ended {
+        lane.await.ok();
     }
+    // Shards are not waited for: what they still have nobody holds any more.
     result
 }
 
@@ -166,7 +168,6 @@ pub async fn run<W: Worker, C: Client>(
 /// followed in order by what the next one sends.
 fn start_parts<W: Worker>(worker: &Arc<W>, setup: &Setup) -> (Lanes<W::Processor>, Vec<Ended>) {
     let settings = &setup.settings;
-    let mut ended = Vec::new();
     let mut shards = Vec::new();
     for index in 0..settings.shards.max(1) {
         let (parcels, received) = unbounded_channel();
@@ -177,12 +178,12 @@ fn start_parts<W: Worker>(worker: &Arc<W>, setup: &Setup) -> (Lanes<W::Processor
             status: setup.status.clone(),
             seed: settings.seed.wrapping_add(index as u64),
         };
-        ended.push(setup.threads.task(shard.run(received)));
+        setup.threads.task(shard.run(received));
         shards.push(parcels);
     }
-    let mut lanes = Vec::new();
+    let (mut lanes, mut ended) = (Vec::new(), Vec::new());
     for index in 0..settings.lanes.max(1) {
-        let (work, received) = unbounded_channel();
+        let (work, received) = channel(LANE_QUEUE);
         let lane: Lane<W::Processor> = Lane {
             shards: shards.clone(),
             budget: setup.budget.clone(),
@@ -207,7 +208,7 @@ async fn session<W: Worker, C: Client>(
     stop: watch::Receiver<bool>,
 ) -> End {
     let client = Arc::new(client);
-    if let Err(error) = initialise(&*client, setup.settings.seed, &stop).await {
+    if let Err(error) = initialise(&*client, setup.settings.seed, stop.clone()).await {
         client.close();
         return End::Renew(error);
     }
@@ -261,13 +262,16 @@ async fn session<W: Worker, C: Client>(
 
 /// Initialises transactions, which waits for the coordinator, and for an earlier owner's
 /// transaction of the same ID.
-async fn initialise<C: Client>(client: &C, seed: u64, stop: &watch::Receiver<bool>) -> Result<(), ClientError> {
+async fn initialise<C: Client>(client: &C, seed: u64, mut stop: watch::Receiver<bool>) -> Result<(), ClientError> {
     let mut backoff = Backoff::new(seed);
     loop {
         match client.init_transactions().await {
             Err(error) if error.class == Class::Retriable && !*stop.borrow() => {
                 tracing::warn!(error = %chain(&error), "transactions are not initialised yet");
-                sleep(backoff.pause()).await;
+                tokio::select! {
+                    () = sleep(backoff.pause()) => {}
+                    _ = stop.wait_for(|stop| *stop) => return Err(error),
+                }
             }
             result => return result,
         }

@@ -19,6 +19,9 @@ use super::error::{late, passing, transaction, why};
 use super::{CALL, Connection, KafkaConfig, list};
 use crate::client::{Class, ClientError, Offset};
 
+/// How long a try to initialise transactions waits. librdkafka goes on with it beside, and a worker that is told to
+/// stop looks only in between.
+const INIT: Duration = Duration::from_secs(2);
 /// How long a full queue is left alone.
 const FULL: Duration = Duration::from_millis(2);
 
@@ -42,7 +45,7 @@ impl Transactions {
     }
 
     pub fn init(&self) -> Result<(), ClientError> {
-        self.producer.init_transactions(CALL).map_err(transaction("init_transactions"))
+        self.producer.init_transactions(INIT).map_err(transaction("init_transactions"))
     }
 
     pub fn begin(&self) -> Result<(), ClientError> {
