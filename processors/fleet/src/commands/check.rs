@@ -1,0 +1,169 @@
+//! `weir check`: is the topology good, and what does it come to?
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+use weir_config::Problems;
+
+use crate::cli::{Answer, Common};
+use crate::topology::{self, Kind, LoadError, Origin, Topic, Topology, Worker};
+
+/// Flags of `weir check`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  weir check\n  weir check --topology deploy/topology.toml --json\n\n\
+    Exit codes: 0 no problem, 1 problems, 2 the file could not be read.")]
+pub struct Args {
+    /// Write one JSON object instead: `ok`, `file`, `problems`, `fleet`.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Reads the topology and says what it comes to, or every problem of it.
+///
+/// # Errors
+/// The file cannot be read, or standard output not written.
+pub fn run(args: &Args, common: &Common) -> anyhow::Result<Answer> {
+    match topology::load(common.topology.as_deref()) {
+        Ok((topology, origin)) => {
+            if args.json {
+                let file = match &origin {
+                    Origin::File(path) => Some(path.display().to_string()),
+                    Origin::Defaults => None,
+                };
+                let found = json!({"ok": true, "file": file, "problems": [], "fleet": fleet(&topology)});
+                super::print(&format!("{found:#}\n"))?;
+            } else {
+                if origin == Origin::Defaults {
+                    super::remark("there is no topology.toml here: these are the defaults");
+                }
+                super::print(&tables(&topology))?;
+            }
+            Ok(Answer::Yes)
+        }
+        Err(LoadError::Invalid { path, problems }) => {
+            if args.json {
+                let file = path.display().to_string();
+                let found = json!({"ok": false, "file": file, "problems": problems.as_slice(), "fleet": null});
+                super::print(&format!("{found:#}\n"))?;
+            } else {
+                super::print(&format!("{problems}\n"))?;
+                super::remark(&count(&problems));
+            }
+            Ok(Answer::No)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn count(problems: &Problems) -> String {
+    match problems.as_slice().len() {
+        1 => "1 problem".to_owned(),
+        many => format!("{many} problems"),
+    }
+}
+
+/// The fleet for a script; nothing secret is in it, nor any other librdkafka property's value.
+fn fleet(topology: &Topology) -> Value {
+    let (kafka, process) = (&topology.kafka, &topology.process);
+    let properties: Vec<_> = kafka.properties.keys().map(|name| name.get_ref()).collect();
+    let workers = topology.workers.iter().map(|(name, worker)| (name.clone(), worker_json(worker)));
+    let topics = topology.topics.iter().map(|(name, topic)| (name.clone(), topic_json(topic)));
+    json!({
+        "kafka": {
+            "brokers": kafka.brokers.get_ref(),
+            "protocol": kafka.security.protocol.get_ref(),
+            "mechanism": kafka.security.mechanism.as_ref().map(|mechanism| mechanism.get_ref()),
+            "properties": properties,
+        },
+        "process": {
+            "budget": process.budget.get_ref(),
+            "lanes": process.lanes.get_ref(),
+            "instance_id": process.instance_id.as_ref().map(|id| id.get_ref()),
+            "admin": process.admin,
+        },
+        "workers": workers.collect::<serde_json::Map<_, _>>(),
+        "topics": topics.collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+fn worker_json(worker: &Worker) -> Value {
+    json!({
+        "kind": worker.kind.name(),
+        "topics": worker.topics,
+        "group": worker.group,
+        "start": worker.start.to_string(),
+        "group_protocol": worker.group_protocol,
+        "drain_timeout": worker.drain_timeout,
+        "revoke_timeout": worker.revoke_timeout,
+        "commit_interval": worker.commit_interval,
+        "encoding": worker.encoding,
+        "sink": sink(&worker.kind),
+    })
+}
+
+fn topic_json(topic: &Topic) -> Value {
+    json!({
+        "partitions": topic.partitions,
+        "retention": topic.retention,
+        "compression": topic.compression,
+        "max_message_bytes": topic.max_message_bytes,
+        "replication_factor": topic.replication_factor,
+        "min_insync_replicas": topic.min_insync_replicas,
+    })
+}
+
+/// Where a worker delivers; of a URL, what is before its query, which may hold a token.
+fn sink(kind: &Kind) -> String {
+    match kind {
+        Kind::RemoteWrite(config) => match url::Url::parse(config.url.get_ref()) {
+            Ok(mut url) => {
+                url.set_query(None);
+                url.set_fragment(None);
+                url.to_string()
+            }
+            Err(_) => String::new(),
+        },
+    }
+}
+
+/// The fleet for people.
+fn tables(topology: &Topology) -> String {
+    let (kafka, process) = (&topology.kafka, &topology.process);
+    let mut text = String::new();
+    let facts = [
+        ("kafka", format!("{} ({})", kafka.brokers.get_ref().join(", "), kafka.security.protocol)),
+        ("process", format!("budget {}, lanes {}, admin {}", process.budget, process.lanes, process.admin)),
+    ];
+    for (name, fact) in facts {
+        // Writing to a string cannot fail.
+        writeln!(text, "{name:<9}{fact}").unwrap_or_default();
+    }
+
+    let mut workers = super::table(["worker", "kind", "topics", "group", "start", "delivers to"]);
+    for (name, worker) in &topology.workers {
+        workers.add_row([
+            name.clone(),
+            worker.kind.name().to_owned(),
+            worker.topics.join("\n"),
+            worker.group.clone(),
+            worker.start.to_string(),
+            sink(&worker.kind),
+        ]);
+    }
+    let mut topics =
+        super::table(["topic", "partitions", "retention", "compression", "largest record", "replicas (in sync)"]);
+    for (name, topic) in &topology.topics {
+        topics.add_row([
+            name.clone(),
+            topic.partitions.to_string(),
+            topic.retention.to_string(),
+            topic.compression.to_string(),
+            topic.max_message_bytes.to_string(),
+            format!("{} ({})", topic.replication_factor, topic.min_insync_replicas),
+        ]);
+    }
+    for table in [workers, topics] {
+        write!(text, "\n{}", super::lines(&table)).unwrap_or_default();
+    }
+    text
+}

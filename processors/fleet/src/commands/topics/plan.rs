@@ -1,0 +1,242 @@
+//! What has to be done for the cluster's topics to be those of the topology; pure.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+use weir_config::{ByteSize, Duration};
+
+use crate::cluster::sources;
+use crate::connection::RECORD_OVERHEAD_BYTES;
+use crate::topology::{DEAD_LETTERS, Topic, Topology};
+
+const CLEANUP: &str = "cleanup.policy";
+const COMPRESSION: &str = "compression.type";
+const LARGEST: &str = "max.message.bytes";
+const IN_SYNC: &str = "min.insync.replicas";
+const RETENTION: &str = "retention.ms";
+
+/// A topic as it is in the cluster.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub partitions: i32,
+    pub replicas: i32,
+    pub settings: BTreeMap<String, String>,
+}
+
+/// What is to be done, in this order, and what is to be known.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub steps: Vec<Step>,
+    /// Differences that stay.
+    pub remarks: Vec<Remark>,
+    /// What a person has to change in the topology first.
+    pub problems: Vec<Remark>,
+}
+
+/// Something to say about a topic.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Remark {
+    pub topic: String,
+    pub message: String,
+}
+
+/// One call to the cluster.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub(super) enum Step {
+    Create { topic: String, partitions: i32, replication_factor: u16, settings: BTreeMap<&'static str, String> },
+    Grow { topic: String, from: i32, to: i32 },
+    Alter { topic: String, settings: BTreeMap<&'static str, Change> },
+}
+
+/// A setting's value, before and after.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Change {
+    pub from: Option<String>,
+    pub to: String,
+}
+
+impl Plan {
+    /// Compares; `cluster` has those topics of the topology and of its workers that are there.
+    pub(super) fn new(topology: &Topology, cluster: &BTreeMap<String, Seen>) -> Self {
+        let mut plan = Self::default();
+        for (name, topic) in &topology.topics {
+            match cluster.get(name) {
+                Some(seen) => plan.change(name, topic, seen),
+                None => plan.steps.push(Step::Create {
+                    topic: name.clone(),
+                    partitions: partitions(topic),
+                    replication_factor: topic.replication_factor,
+                    settings: settings(topic).into(),
+                }),
+            }
+        }
+        plan.check_sources(topology, cluster);
+        plan
+    }
+
+    fn change(&mut self, name: &str, topic: &Topic, seen: &Seen) {
+        let (has, written) = (seen.partitions, partitions(topic));
+        if has < written {
+            self.steps.push(Step::Grow { topic: name.to_owned(), from: has, to: written });
+        }
+        if has > written {
+            self.remark(name, format!("has {has} partitions, {written} are written; Weir never shrinks a topic"));
+        }
+        let (has, written) = (seen.replicas, topic.replication_factor);
+        if has != i32::from(written) {
+            let message = format!("its replication factor is {has}, {written} is written; Weir does not move replicas");
+            self.remark(name, message);
+        }
+        if has < i32::from(topic.min_insync_replicas) {
+            let in_sync = topic.min_insync_replicas;
+            let message = format!(
+                "{IN_SYNC} {in_sync} is more than its replication factor {has}, and nothing could be written: \
+                 change topic_defaults.min_insync_replicas, or add replicas first"
+            );
+            self.problems.push(Remark { topic: name.to_owned(), message });
+        }
+        let settings: BTreeMap<_, _> = settings(topic)
+            .into_iter()
+            .filter(|(name, to)| seen.settings.get(*name) != Some(to))
+            .map(|(name, to)| (name, Change { from: seen.settings.get(name).cloned(), to }))
+            .collect();
+        if !settings.is_empty() {
+            self.steps.push(Step::Alter { topic: name.to_owned(), settings });
+        }
+    }
+
+    /// What workers read must be there, and fit the dead-letter topic with headers around it.
+    fn check_sources(&mut self, topology: &Topology, cluster: &BTreeMap<String, Seen>) {
+        let mut largest = (0, "");
+        for (name, worker) in &topology.workers {
+            let known = topology.topics.keys().chain(cluster.keys()).map(String::as_str);
+            for source in sources(worker, known) {
+                let there = cluster.get(source).and_then(|seen| seen.settings.get(LARGEST)?.parse().ok());
+                let limit = topology.topics.get(source).map(|topic| topic.max_message_bytes.get()).or(there);
+                match limit {
+                    Some(limit) => largest = largest.max((limit, source)),
+                    None => self.problems.push(Remark {
+                        topic: source.to_owned(),
+                        message: format!("worker.{name} reads it, and neither the topology nor the cluster has it"),
+                    }),
+                }
+            }
+        }
+        let (bytes, source) = largest;
+        let needed = bytes.saturating_add(u64::try_from(RECORD_OVERHEAD_BYTES).unwrap_or(u64::MAX));
+        if let Some(taken) = topology.topics.get(DEAD_LETTERS).map(|topic| topic.max_message_bytes)
+            && taken < ByteSize::bytes(needed)
+        {
+            let (bytes, needed) = (ByteSize::bytes(bytes), ByteSize::bytes(needed));
+            let message = format!(
+                "takes {taken}, but a record of {source} may be {bytes}, which with its headers makes {needed}: \
+                 raise max_message_bytes"
+            );
+            self.problems.push(Remark { topic: DEAD_LETTERS.to_owned(), message });
+        }
+    }
+
+    fn remark(&mut self, topic: &str, message: String) {
+        self.remarks.push(Remark { topic: topic.to_owned(), message });
+    }
+}
+
+impl Step {
+    /// The step in a few words, as "could not ..." takes them.
+    pub(super) fn attempt(&self) -> String {
+        match self {
+            Self::Create { topic, replication_factor, .. } => {
+                format!("create {topic} with replication factor {replication_factor}")
+            }
+            Self::Grow { topic, to, .. } => format!("grow {topic} to {to} partitions"),
+            Self::Alter { topic, settings } => {
+                let names: Vec<_> = settings.keys().copied().collect();
+                format!("alter {topic}: {}", names.join(", "))
+            }
+        }
+    }
+}
+
+fn partitions(topic: &Topic) -> i32 {
+    i32::try_from(topic.partitions).unwrap_or(i32::MAX)
+}
+
+/// The settings that Weir writes; all others are the cluster's.
+fn settings(topic: &Topic) -> [(&'static str, String); 5] {
+    [
+        (CLEANUP, "delete".to_owned()),
+        (COMPRESSION, topic.compression.to_string()),
+        (LARGEST, topic.max_message_bytes.get().to_string()),
+        (IN_SYNC, topic.min_insync_replicas.to_string()),
+        (RETENTION, topic.retention.get().as_millis().to_string()),
+    ]
+}
+
+/// A setting's value for people.
+fn shown(name: &str, value: &str) -> String {
+    match (name, value.parse::<u64>()) {
+        (RETENTION, Ok(millis)) => Duration::from_millis(millis).to_string(),
+        (RETENTION, Err(_)) => "unlimited".to_owned(),
+        (LARGEST, Ok(bytes)) => ByteSize::bytes(bytes).to_string(),
+        _ => value.to_owned(),
+    }
+}
+
+/// The plan for people, a line for each thing.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Remark { topic, message } in &self.problems {
+            writeln!(f, "! {topic}: {message}")?;
+        }
+        for step in &self.steps {
+            step.fmt(f)?;
+        }
+        for Remark { topic, message } in &self.remarks {
+            writeln!(f, "  {topic}: {message}")?;
+        }
+        let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        match (self.steps.len(), self.problems.len()) {
+            (0, 0) => writeln!(f, "nothing to do"),
+            (steps, 0) => writeln!(f, "{}; nothing is deleted", count(steps, "step")),
+            (steps, problems) => writeln!(f, "{}, {}", count(problems, "problem"), count(steps, "step")),
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create { topic, partitions, replication_factor, settings } => {
+                let settings: Vec<_> =
+                    settings.iter().map(|(name, value)| format!("{name} {}", shown(name, value))).collect();
+                writeln!(f, "+ {topic}: create, partitions {partitions}, replication factor {replication_factor}")?;
+                writeln!(f, "      {}", settings.join(", "))
+            }
+            Self::Grow { topic, from, to } => writeln!(
+                f,
+                "~ {topic}: grow from {from} to {to} partitions; \
+                 keys then go to other partitions than before, so records of one key may overtake older ones"
+            ),
+            Self::Alter { topic, settings } => {
+                for (name, Change { from, to }) in settings {
+                    let before = from.as_ref().map_or_else(|| "-".to_owned(), |from| shown(name, from));
+                    write!(f, "~ {topic}: {name} {before} -> {}", shown(name, to))?;
+                    let shorter = *name == RETENTION && shorter(from.as_deref(), to);
+                    writeln!(f, "{}", if shorter { "; Kafka removes records that are older" } else { "" })?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Whether records are kept for less time than before; a negative time is for ever.
+fn shorter(from: Option<&str>, to: &str) -> bool {
+    let millis = |text: &str| text.parse::<u64>().unwrap_or(u64::MAX);
+    from.is_some_and(|from| millis(to) < millis(from))
+}
+
+#[cfg(test)]
+mod tests;

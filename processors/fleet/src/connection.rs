@@ -1,0 +1,94 @@
+//! A worker's way to Kafka, from the topology.
+
+use std::sync::Arc;
+
+use weir_kafka::real::{self, Kafka, KafkaConfig, Protocol};
+use weir_kafka::{ClientError, Identity, Start};
+
+use crate::topology::{self, DEAD_LETTERS, Topology, Worker};
+
+/// What a transaction may hold that is not sent yet, in bytes.
+const PRODUCE_BYTES: usize = 32 << 20;
+/// What headers and framing may add to a record, in bytes.
+pub const RECORD_OVERHEAD_BYTES: usize = 16 << 10;
+
+/// A worker's way to Kafka.
+#[derive(Clone, Debug)]
+pub struct Connection(KafkaConfig);
+
+/// How every client reaches Kafka.
+pub fn brokers(topology: &Topology, embedded: bool) -> real::Connection {
+    let mut properties = topology.kafka.client_properties();
+    let brokers = properties.remove("bootstrap.servers").unwrap_or_default();
+    real::Connection { brokers, properties, embedded }
+}
+
+impl Connection {
+    /// The way of a worker, which may fetch so many bytes ahead.
+    pub fn new(topology: &Topology, worker: &Worker, brokers: real::Connection, prefetch_bytes: usize) -> Self {
+        let instance = topology.process.instance_id.as_ref().map(|id| id.get_ref().clone());
+        let unique = instance.clone().unwrap_or_else(|| format!("{:016x}", random()));
+        Self(KafkaConfig {
+            connection: brokers,
+            group: worker.group.clone(),
+            protocol: match worker.group_protocol {
+                topology::GroupProtocol::Classic => Protocol::Classic,
+                topology::GroupProtocol::Consumer => Protocol::Consumer,
+            },
+            instance,
+            topics: worker.topics.iter().map(|topic| Arc::from(topic.as_str())).collect(),
+            transactional_id: format!("{}-{unique}", worker.group),
+            prefetch_bytes,
+            produce_bytes: PRODUCE_BYTES,
+            message_bytes_max: largest_record(topology) + RECORD_OVERHEAD_BYTES,
+        })
+    }
+
+    /// What the client may fetch ahead, in bytes.
+    pub fn prefetch_bytes(&self) -> usize {
+        self.0.prefetch_bytes
+    }
+
+    /// Opens the clients of one session.
+    ///
+    /// # Errors
+    /// librdkafka refuses a property.
+    pub fn connect(&self) -> Result<Kafka, ClientError> {
+        Kafka::open(&self.0)
+    }
+}
+
+/// Who a worker is to Kafka.
+pub fn identity(topology: &Topology, name: &str, worker: &Worker) -> Identity {
+    let dead_letters = topology.topics.get(DEAD_LETTERS);
+    Identity {
+        worker: name.to_owned(),
+        group: worker.group.clone(),
+        dead_letter_topic: DEAD_LETTERS.into(),
+        dead_letter_max_bytes: dead_letters.map_or(1 << 20, |topic| topic.max_message_bytes.get_usize()),
+        state_topic: None,
+    }
+}
+
+/// Where a group without offsets begins.
+pub fn start(worker: &Worker) -> Start {
+    match worker.start {
+        topology::Start::Earliest => Start::Earliest,
+        topology::Start::Latest => Start::Latest,
+        topology::Start::At(time) => {
+            let since_epoch = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            Start::Time(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+        }
+    }
+}
+
+/// The largest record that any topic takes, in bytes.
+pub fn largest_record(topology: &Topology) -> usize {
+    topology.topics.values().map(|topic| topic.max_message_bytes.get_usize()).max().unwrap_or(1 << 20)
+}
+
+/// A number that no other process has, from the keys that the standard library draws for its maps.
+pub fn random() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::process::id())
+}

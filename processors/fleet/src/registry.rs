@@ -1,0 +1,105 @@
+//! Every kind of worker, and how the topology makes one.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use weir_contract::TopicPartition;
+use weir_kafka::FeedLimits;
+use weir_kafka::real;
+use weir_metrics::{MetricsProcessor, Remote, RemoteWriteSink};
+use weir_remote_write::Symbols;
+use weir_runtime::{Settings, Worker};
+
+use crate::connection::{self, Connection};
+use crate::fleet::Fleet;
+use crate::topology::{Kind, Topology};
+
+/// How much a batch holds: enough that what is done once a batch costs nothing, little enough that one for each
+/// partition is little of any budget.
+const BATCH: FeedLimits = FeedLimits { batch_records: 1_000, batch_bytes: 1 << 20 };
+/// How often processors are told the time.
+const TICK_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
+/// The share of the budget that the clients of all workers may fetch ahead: a quarter.
+const PREFETCH_SHARE: usize = 4;
+
+/// The metrics worker, as the runtime runs it.
+pub struct Metrics {
+    config: weir_metrics::Config,
+    remote: Remote,
+    symbols: Arc<Symbols>,
+    instruments: weir_metrics::Instruments,
+}
+
+impl Worker for Metrics {
+    type Processor = MetricsProcessor;
+    type Sink = RemoteWriteSink;
+
+    fn processor(&self, _: &TopicPartition) -> MetricsProcessor {
+        MetricsProcessor::new(&self.config, &self.symbols, self.instruments.clone())
+    }
+
+    fn sink(&self) -> RemoteWriteSink {
+        RemoteWriteSink::new(&self.remote)
+    }
+}
+
+/// Starts workers by their names.
+///
+/// # Errors
+/// There is no worker of that name, or one cannot be set up.
+pub fn start(
+    fleet: &mut Fleet,
+    topology: &Topology,
+    names: &[String],
+    brokers: &real::Connection,
+) -> anyhow::Result<()> {
+    start_as(fleet, topology, names, brokers, |metrics| metrics)
+}
+
+/// Starts workers by their names, each as what `wrap` makes of it: tests put faults around them.
+///
+/// # Errors
+/// Those of [`start`].
+pub fn start_as<W: Worker>(
+    fleet: &mut Fleet,
+    topology: &Topology,
+    names: &[String],
+    brokers: &real::Connection,
+    wrap: impl Fn(Metrics) -> W,
+) -> anyhow::Result<()> {
+    let prefetch = topology.process.budget.get_ref().get_usize() / PREFETCH_SHARE / names.len().max(1);
+    for name in names {
+        let Some(worker) = topology.workers.get(name) else {
+            let known: Vec<_> = topology.workers.keys().map(String::as_str).collect();
+            anyhow::bail!("there is no worker {name:?} in the topology; there are: {}", known.join(", "));
+        };
+        let Kind::RemoteWrite(config) = &worker.kind;
+        let settings = Settings {
+            lanes: *topology.process.lanes.get_ref(),
+            shards: usize::try_from(*config.shards.get_ref()).unwrap_or(1),
+            max_items: usize::try_from(*config.max_samples.get_ref()).unwrap_or(1),
+            linger: (*config.linger.get_ref()).into(),
+            commit_interval: worker.commit_interval.into(),
+            revoke_timeout: worker.revoke_timeout.into(),
+            drain_timeout: worker.drain_timeout.into(),
+            tick_interval: TICK_INTERVAL,
+            start: connection::start(worker),
+            batch: BATCH,
+            max_output_bytes: connection::largest_record(topology),
+            seed: connection::random(),
+        };
+        let instruments = weir_metrics::Instruments::new(
+            fleet.registry().lock().sub_registry_with_label(("worker".into(), name.clone().into())),
+        );
+        let metrics = Metrics {
+            remote: Remote::new(config, instruments.clone()).with_context(|| format!("worker {name}"))?,
+            // What bounds it are the series caches of the partitions.
+            symbols: Symbols::new(usize::MAX),
+            config: config.clone(),
+            instruments,
+        };
+        let connection = Connection::new(topology, worker, brokers.clone(), prefetch);
+        fleet.start(wrap(metrics), connection::identity(topology, name, worker), settings, connection)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! `topics`, `lag` and `generate` where they cannot run: wrong flags, no Kafka, no terminal.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests; a test fails by a panic")]
+
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Runs `weir` in an empty folder without a terminal; exit code, standard output, standard error.
+fn weir(args: &[&str], environment: &[(&str, &str)]) -> (i32, String, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.args(args).current_dir(dir.path()).env_clear().envs(environment.iter().copied()).stdin(Stdio::null());
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+/// An address at which nobody answers.
+fn nobody() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+#[test]
+fn every_command_has_help_with_examples_and_exit_codes() {
+    for command in [&["topics"][..], &["topics", "plan"], &["topics", "apply"], &["lag"], &["generate"]] {
+        let (code, out, err) = weir(&[command, &["--help"]].concat(), &[]);
+        assert_eq!((code, err.as_str()), (0, ""));
+        let example = format!("Examples:\n  weir {}", command.join(" "));
+        assert!(out.contains(&example), "{out}");
+        assert!(command == ["topics"] || out.contains("Exit codes: 0"), "{out}");
+    }
+}
+
+#[test]
+fn the_help_of_generate_names_every_incident() {
+    let (_, out, _) = weir(&["generate", "--help"], &[]);
+    for incident in ["battery", "connection", "stream-delay", "recording", "storage", "api", "db-pool", "event-delay"] {
+        assert!(out.contains(&format!("- {incident}:")), "{incident}: {out}");
+    }
+    assert!(out.contains("- cpu:") && out.contains("- etl:") && out.contains("CPU above 90 %"), "{out}");
+}
+
+#[test]
+fn wrong_flags_exit_with_2_and_name_the_right_ones() {
+    for (args, hint) in [
+        (&["topics"][..], "apply"),
+        (&["topics", "plan", "--yes"], "--yes"),
+        (&["topics", "delete"], "delete"),
+        (&["lag", "--max-records", "few"], "--max-records"),
+        (&["lag", "nosuchworker"], "there are: metrics"),
+        (&["generate", "--signal", "metrics,log"], "logs"),
+        (&["generate", "--rate", "0"], "above 0"),
+        (&["generate", "--incident", "flood"], "stream-delay"),
+        (&["generate", "--compression", "lz4"], "snappy"),
+        (&["generate", "--duration", "soon"], "--duration"),
+        (&["generate", "--malformed", "2"], "malformed: 2 is outside 0..=1"),
+    ] {
+        let (code, out, err) = weir(args, &[]);
+        assert_eq!((code, out.as_str()), (2, ""), "{args:?}: {err}");
+        assert!(err.contains(hint), "{args:?}: {err}");
+    }
+}
+
+#[test]
+fn without_a_terminal_apply_wants_to_be_told_yes() {
+    let (code, out, err) = weir(&["topics", "apply"], &[]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert_eq!(
+        err,
+        "weir: there is no terminal to ask on: look at `weir topics plan`, then run `weir topics apply --yes`\n"
+    );
+}
+
+#[test]
+fn without_a_kafka_every_command_says_so_in_time() {
+    let address = nobody();
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for args in [&["topics", "plan"][..], &["topics", "apply", "--yes"], &["lag"], &["generate"]] {
+            let address = &address;
+            scope.spawn(move || {
+                let (code, out, err) = weir(args, &[("WEIR_KAFKA__BROKERS", address), ("RUST_LOG", "error")]);
+                assert_eq!((code, out.as_str()), (2, ""), "{args:?}: {err}");
+                let expected = format!(
+                    "weir: no Kafka answers at {address}: start it, or set kafka.brokers in the topology \
+                     (or WEIR_KAFKA__BROKERS): topics failed: "
+                );
+                assert!(err.starts_with(&expected), "{args:?}: {err}");
+            });
+        }
+    });
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}
