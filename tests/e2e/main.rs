@@ -1,0 +1,23 @@
+//! Tests against the real Kafka, Prometheus and OpenTelemetry Collector of `scripts/stack`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a step of a test that fails, fails the test"
+)]
+#![expect(clippy::print_stdout, reason = "what a test measured is for whoever looks")]
+
+mod bad_input;
+mod commands;
+mod exits;
+mod faults;
+mod gateway;
+mod job;
+mod load;
+mod main_job;
+mod receiver;
+mod screen;
+mod sink_trouble;
+mod stack;
+mod up;
+mod up_faults;

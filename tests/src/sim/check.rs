@@ -1,0 +1,468 @@
+//! What each record has to lead to, and whether it did. Numbers are those of the invariants.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use prometheus_client::registry::Registry;
+use weir_contract::{Budget, Record as Read, TopicPartition};
+
+use super::State;
+use super::kafka::{C, DEAD, OUT, P, STATE, Txn};
+use super::log::Record;
+use super::worker::{ITEM_BYTES, Thing};
+
+/// How long it takes until what is not wanted any more is dropped, at most, in milliseconds.
+const GIVEN_BACK_MS: u64 = 6_000;
+
+/// What a source record leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Items for the outside.
+    Emit,
+    /// A record for the output topic, with a count out of the state.
+    Output,
+    /// Both.
+    EmitOutput,
+    /// A dead letter.
+    Reject,
+    /// Items of which the outside refuses some.
+    Refused,
+    /// The processor's death.
+    Panic,
+    /// Nothing at all.
+    Nothing,
+    /// Kept until it is decided whether its items leave.
+    Keep,
+}
+
+impl Kind {
+    pub const ALL: [Self; 8] = [
+        Self::Emit,
+        Self::Output,
+        Self::EmitOutput,
+        Self::Reject,
+        Self::Refused,
+        Self::Panic,
+        Self::Nothing,
+        Self::Keep,
+    ];
+
+    /// Whether the outside refuses that item of a record of which it refuses some.
+    pub fn refuses(offset: i64, seq: u8) -> bool {
+        seq == 0 || offset % 2 == 0
+    }
+}
+
+/// A source record, and what it has led to.
+#[derive(Clone, Debug)]
+pub(crate) struct Made {
+    pub kind: Kind,
+    pub items: u8,
+    pub key: u8,
+    pub record: Record,
+    /// The count of its key with it.
+    count: u32,
+    /// Retention removed it before it was committed.
+    pub lossy: bool,
+    /// Some earlier record was committed when it did.
+    pub missed: bool,
+    /// Items that were acknowledged or refused for good, as bits.
+    settled: u8,
+    decision: Option<bool>,
+    outputs: u32,
+    letters: u32,
+}
+
+/// What is known.
+#[derive(Default)]
+pub(crate) struct Model {
+    pub sources: BTreeMap<P, BTreeMap<i64, Made>>,
+    /// What is committed, as decided.
+    pub committed: BTreeMap<P, i64>,
+    /// Behind the last record that any processor has seen.
+    pub processed: BTreeMap<P, i64>,
+    counts: BTreeMap<(P, u8), u32>,
+    /// How the state changes: offset, key, the key's count from then on.
+    states: BTreeMap<P, Vec<(i64, u8, Option<u32>)>>,
+    pub budgets: BTreeMap<usize, Budget>,
+    /// What each instance counted, from its start on.
+    pub counters: Vec<Registry>,
+}
+
+/// What a transaction holds.
+#[derive(Default)]
+struct Content {
+    outputs: BTreeSet<(P, i64)>,
+    letters: BTreeSet<(P, i64)>,
+    positions: BTreeMap<P, i64>,
+}
+
+impl Model {
+    /// Notes a record that was written to a source and that readers will see.
+    pub fn produced(&mut self, source: P, offset: i64, made: (Kind, u8, u8), record: Record, state: bool) {
+        let (kind, items, key) = made;
+        let mut count = 0;
+        if state && matches!(kind, Kind::Output | Kind::EmitOutput) {
+            let running = self.counts.entry((source, key)).or_default();
+            *running += 1;
+            count = *running;
+            let forgotten = count % 4 == 0;
+            if forgotten {
+                *running = 0;
+            }
+            self.states.entry(source).or_default().push((offset, key, (!forgotten).then_some(count)));
+        }
+        let made = Made {
+            kind,
+            items,
+            key,
+            record,
+            count,
+            lossy: false,
+            missed: false,
+            settled: 0,
+            decision: None,
+            outputs: 0,
+            letters: 0,
+        };
+        self.sources.entry(source).or_default().insert(offset, made);
+    }
+
+    pub fn committed(&self, source: P) -> i64 {
+        self.committed.get(&source).copied().unwrap_or(0)
+    }
+
+    /// Records that nobody has committed and that have to be.
+    pub fn left(&self) -> Vec<(P, i64)> {
+        let all = self.sources.iter();
+        all.flat_map(|(source, records)| {
+            let left = records.range(self.committed(*source)..).filter(|(_, made)| !made.lossy);
+            left.map(|(offset, _)| (*source, *offset))
+        })
+        .collect()
+    }
+
+    fn made(&mut self, source: P, offset: i64) -> Option<&mut Made> {
+        self.sources.get_mut(&source)?.get_mut(&offset)
+    }
+}
+
+impl Made {
+    fn is_settled(&self) -> bool {
+        u32::from(self.items) == self.settled.count_ones()
+    }
+
+    /// What is missing of what the record has to lead to.
+    fn missing(&self) -> Option<&'static str> {
+        let (outputs, letters) = (self.outputs, self.letters);
+        let expects_output = matches!(self.kind, Kind::Output | Kind::EmitOutput);
+        let expects_letter = matches!(self.kind, Kind::Reject | Kind::Refused | Kind::Panic);
+        let expects_items = matches!(self.kind, Kind::Emit | Kind::EmitOutput | Kind::Refused);
+        let unsettled = !self.is_settled();
+        if expects_items && unsettled {
+            Some("invariant 1: its items were not all acknowledged")
+        } else if self.kind == Kind::Keep && self.decision.is_none() {
+            Some("invariant 1: nothing was decided about it")
+        } else if self.kind == Kind::Keep && self.decision == Some(true) && unsettled {
+            Some("invariant 1: it was kept and let out, and not acknowledged")
+        } else if outputs != u32::from(expects_output) {
+            Some("invariant 2: it is not in the output topic exactly once")
+        } else if letters != u32::from(expects_letter) {
+            Some("invariant 3: it is not in the dead letters exactly as it should be")
+        } else {
+            None
+        }
+    }
+}
+
+impl State {
+    /// A processor was given a record: what it is to make of it. The records that it sees are all
+    /// there are, in order.
+    pub fn check_record(&mut self, source: P, life: u64, last: Option<i64>, read: &Read<'_>) -> Option<(Kind, u8, u8)> {
+        let processed = self.model.processed.entry(source).or_default();
+        *processed = (*processed).max(read.offset + 1);
+        self.note(format!("life {life}"), || format!("processes {} of {source}", read.offset));
+        if let Some(last) = last {
+            let between = self.model.sources.get(&source).into_iter().flat_map(|all| all.range(last + 1..));
+            let unseen = between.take_while(|(offset, _)| **offset < read.offset);
+            let skipped = unseen.filter(|(_, made)| !made.lossy && made.kind != Kind::Panic).map(|(offset, _)| *offset);
+            if let Some(skipped) = { skipped }.next() {
+                self.violated(format!("invariant 2: {skipped} of {source} was passed over before {}", read.offset));
+            }
+            if read.offset <= last {
+                self.violated(format!("invariant 6: {} of {source} is processed after {last}", read.offset));
+            }
+        }
+        let Some(made) = self.model.made(source, read.offset) else {
+            self.violated(format!("{} of {source} is processed and was never committed there", read.offset));
+            return None;
+        };
+        let headers = made.record.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+        let same = made.record.value.as_deref() == read.value
+            && made.record.key.as_deref() == read.key
+            && headers.eq(read.headers.iter());
+        let seen = (made.kind, made.items, made.key);
+        if !same {
+            self.violated(format!("{} of {source} is not what was written there", read.offset));
+        }
+        Some(seen)
+    }
+
+    /// Invariant 11: the state with which a processor begins is that of the offset it begins at.
+    pub fn check_state(&mut self, source: P, first: i64, counts: &BTreeMap<u8, u32>) {
+        let mut expected = BTreeMap::new();
+        for (_, key, count) in
+            self.model.states.get(&source).into_iter().flatten().take_while(|(offset, ..)| *offset < first)
+        {
+            match count {
+                Some(count) => expected.insert(*key, *count),
+                None => expected.remove(key),
+            };
+        }
+        if expected != *counts {
+            self.violated(format!("invariant 11: state of {source} at {first} is {counts:?}, should be {expected:?}"));
+        }
+    }
+
+    /// An item arrives at the outside.
+    pub fn check_delivery(&mut self, thing: &Thing) {
+        let decided = self.model.made(thing.source, thing.offset).and_then(|made| made.decision);
+        if thing.kept && decided != Some(true) {
+            self.violated(format!("{thing:?} left while its decision was {decided:?}"));
+        }
+    }
+
+    pub fn note_settled(&mut self, thing: &Thing) {
+        if let Some(made) = self.model.made(thing.source, thing.offset) {
+            made.settled |= 1 << thing.seq;
+        }
+    }
+
+    /// Invariant 4: who sends an offset owns the partition, or did so last, in a generation in which
+    /// nobody else can.
+    pub fn check_owner(&mut self, source: P, member: u32, txn: u64) {
+        let owner = self.kafka.group.owner(source);
+        let last = owner.is_none() && self.kafka.group.was_let_go_by(source, member);
+        if owner != Some(member) && !last {
+            self.violated(format!(
+                "invariant 4: transaction {txn} of member {member} has an offset of {source}, whose owner is {owner:?}"
+            ));
+        }
+    }
+
+    /// Invariant 5: the budget, and a batch for each partition.
+    pub fn check_budget(&mut self, client: C) {
+        let Some(budget) = self.model.budgets.get(&self.kafka.clients[client].instance) else { return };
+        let settings = &self.scenario.settings;
+        let batch = settings.batch_bytes + 100 + settings.batch_records * (3 * ITEM_BYTES + 150);
+        // What processors that are gone have sent on its way is dropped when a shard looks at it.
+        let since = self.now().saturating_sub(GIVEN_BACK_MS);
+        let instance = self.kafka.clients[client].instance;
+        let lives = self.outside.born.iter().rev().take_while(|(born, _)| *born >= since);
+        let gone = lives.filter(|(_, of)| *of == instance).count();
+        // One batch that is processed, one that is on its way to be.
+        let limit = budget.limit_bytes() + 2 * batch * (self.kafka.sources.len() + gone);
+        let used = budget.used_bytes();
+        if used > limit {
+            self.violated(format!("invariant 5: {used} bytes are under way, over {limit}"));
+        }
+    }
+
+    /// A transaction is committed: all that is below its offsets is done, and what it holds is of
+    /// those records (invariants 1, 2 and 3).
+    pub fn check_commit(&mut self, txn: &Txn) {
+        let content = self.content(txn);
+        if txn.offsets.is_empty() && !txn.written.is_empty() {
+            self.violated(format!("transaction {} holds records and no offsets", txn.id));
+        }
+        let mut explained = Content::default();
+        for (source, (offset, _)) in &txn.offsets {
+            let before = self.model.committed(*source);
+            if *offset < before {
+                self.violated(format!("invariant 2: offset of {source} moves back, from {before} to {offset}"));
+            }
+            self.check_range(*source, before, *offset, &mut explained);
+            self.model.committed.insert(*source, *offset);
+            if self.scenario.state && content.positions.get(source) != Some(offset) {
+                let position = content.positions.get(source);
+                self.violated(format!(
+                    "invariant 11: offset {offset} of {source} is committed with the state at {position:?}"
+                ));
+            }
+        }
+        for strange in
+            content.outputs.difference(&explained.outputs).chain(content.letters.difference(&explained.letters))
+        {
+            self.violated(format!("invariant 1: transaction {} holds what {strange:?} made, not its offset", txn.id));
+        }
+    }
+
+    fn check_range(&mut self, source: P, from: i64, to: i64, explained: &mut Content) {
+        let mut wrong = Vec::new();
+        let Some(records) = self.model.sources.get_mut(&source) else { return };
+        for (offset, made) in records.range_mut(from..to.max(from)) {
+            explained.outputs.insert((source, *offset));
+            explained.letters.insert((source, *offset));
+            match made.missing() {
+                Some(why) if !made.lossy => {
+                    wrong.push(format!("{offset} of {source} ({:?}) is committed; {why}", made.kind))
+                }
+                _ => {}
+            }
+        }
+        for why in wrong {
+            self.violated(why);
+        }
+    }
+
+    /// Reads what a transaction has written.
+    fn content(&mut self, txn: &Txn) -> Content {
+        let mut content = Content::default();
+        for (log, at) in &txn.written {
+            let log = &self.kafka.logs[*log];
+            let Some(record) = log.written(*at).cloned() else { continue };
+            let id = log.id.clone();
+            match &*id.topic {
+                OUT => self.output(&record, &mut content),
+                DEAD => self.dead_letter(&record, &mut content),
+                STATE => self.changelog(id.partition, &record, txn, &mut content),
+                other => self.violated(format!("a record was written to {other}")),
+            }
+        }
+        content
+    }
+
+    fn output(&mut self, record: &Record, content: &mut Content) {
+        let value = record.value.as_deref().unwrap_or_default();
+        let (Some(source), Some(offset)) = (value.first(), number(value.get(1..9))) else { return };
+        let count = value.get(9..).and_then(|count| count.try_into().ok()).map_or(0, u32::from_be_bytes);
+        let source = usize::from(*source);
+        content.outputs.insert((source, offset));
+        let Some(made) = self.model.made(source, offset) else { return };
+        made.outputs += 1;
+        if made.count != count && !made.lossy {
+            let expected = made.count;
+            self.violated(format!("invariant 7: output of {offset} of {source} counts {count}, not {expected}"));
+        }
+    }
+
+    fn dead_letter(&mut self, letter: &Record, content: &mut Content) {
+        let about = |name: &str| {
+            let found = letter.headers.iter().find(|(have, _)| have.strip_prefix("weir.dlq.") == Some(name));
+            found.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).unwrap_or_default()
+        };
+        let partition = about("partition").parse().unwrap_or(-1);
+        let source = self.kafka.index(&TopicPartition::new(about("topic"), partition));
+        let offset = about("offset").parse().unwrap_or(-1);
+        content.letters.insert((source, offset));
+        let Some(made) = self.model.made(source, offset) else { return };
+        made.letters += 1;
+        let reason = match made.kind {
+            Kind::Reject => "malformed",
+            Kind::Refused => "invalid",
+            Kind::Panic => "processor_panic",
+            _ => "none",
+        };
+        let refused = (0..made.items).filter(|seq| Kind::refuses(offset, *seq)).count();
+        let told =
+            made.kind != Kind::Refused || about("detail") == format!("the outside refused {refused} of its items");
+        let own = made.record.headers.len();
+        let same = letter.key == made.record.key
+            && letter.value == made.record.value
+            && letter.headers.get(..own) == Some(&made.record.headers)
+            && about("timestamp") == made.record.timestamp_ms.to_string();
+        let (lossy, kind) = (made.lossy, made.kind);
+        if about("reason") != reason || !(lossy || same && told) {
+            self.violated(format!(
+                "invariant 3: dead letter of {offset} of {source} ({kind:?}) is not the record: {letter:?}"
+            ));
+        }
+    }
+
+    fn changelog(&mut self, partition: i32, record: &Record, txn: &Txn, content: &mut Content) {
+        let key = record.key.as_deref().unwrap_or_default();
+        // Partitions of the same number share a changelog partition; the key names the topic.
+        let own = self.kafka.sources.iter().find_map(|source| {
+            let id = &self.kafka.logs[*source].id;
+            let own = key.get(1..)?.strip_prefix(id.topic.as_bytes())?.strip_prefix(&[0])?;
+            (id.partition == partition).then_some((*source, own))
+        });
+        let Some((source, own)) = own else {
+            return self.violated(format!("a record in the changelog has the key {key:?}"));
+        };
+        match (key.first(), own.split_first()) {
+            (Some(b'p'), _) => {
+                let offset = record.value.as_deref().and_then(|value| number(value.get(1..9)));
+                content.positions.extend(offset.map(|offset| (source, offset)));
+            }
+            (Some(b's'), Some((b'd', offset))) => {
+                if let Some(offset) = number(Some(offset)) {
+                    let committed = txn.offsets.get(&source).map_or(0, |(offset, _)| *offset);
+                    self.decision(source, offset, record.value.as_deref(), committed);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A decision is made once, and forgotten only with its record behind the committed offset.
+    fn decision(&mut self, source: P, offset: i64, value: Option<&[u8]>, committed: i64) {
+        let Some(made) = self.model.made(source, offset).filter(|made| made.kind == Kind::Keep) else { return };
+        let before = made.decision;
+        match value {
+            Some(value) => {
+                let yes = value == [1];
+                made.decision = Some(yes);
+                if before.is_some_and(|before| before != yes) {
+                    self.violated(format!("{offset} of {source} was decided twice, differently"));
+                }
+            }
+            None if offset >= committed => {
+                self.violated(format!("decision on {offset} of {source} is forgotten early"))
+            }
+            None => {}
+        }
+    }
+
+    /// At the end: all that was produced has led to what it should, for a read-committed reader.
+    pub fn check_end(&mut self) {
+        for (source, offset) in self.model.left() {
+            self.violated(format!("invariant 2: {offset} of {source} is not committed at the end"));
+        }
+        // Those that a commit has passed: they were found to be missing.
+        let model = &self.model;
+        let passed = model.sources.iter().flat_map(|(source, all)| all.range(..model.committed(*source)));
+        let missed = passed.filter(|(_, made)| made.missed && made.missing().is_some()).count();
+        let told = self.model.counters.iter().map(gaps).sum::<usize>();
+        if told < missed {
+            self.violated(format!("invariant 2: {missed} records were removed unread, and {told} counted"));
+        }
+        let mut outputs: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
+        for log in self.kafka.of_topic(OUT) {
+            for (_, record) in self.kafka.logs[log].committed() {
+                *outputs.entry(record.value.clone().unwrap_or_default()).or_default() += 1;
+            }
+        }
+        let expected: u32 = self.model.sources.values().flat_map(BTreeMap::values).map(|made| made.outputs).sum();
+        if outputs.values().any(|count| *count != 1) || outputs.len() != usize::try_from(expected).unwrap_or(0) {
+            self.violated(format!("invariant 2: {expected} outputs were committed, a reader sees {}", outputs.len()));
+        }
+        let seen: u32 = self.model.sources.values().flat_map(BTreeMap::values).map(|made| made.letters).sum();
+        let letters: usize =
+            self.kafka.of_topic(DEAD).iter().map(|log| self.kafka.logs[*log].committed().count()).sum();
+        if letters != usize::try_from(seen).unwrap_or(0) {
+            self.violated(format!("invariant 3: {seen} dead letters were committed, a reader sees {letters}"));
+        }
+    }
+}
+
+fn number(bytes: Option<&[u8]>) -> Option<i64> {
+    Some(i64::from_be_bytes(bytes?.try_into().ok()?))
+}
+
+/// The records that an instance counted as removed unread.
+fn gaps(counters: &Registry) -> usize {
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, counters).unwrap();
+    let lines = text.lines().filter(|line| line.contains("gap_records_total{"));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok()).sum()
+}
