@@ -286,6 +286,12 @@ fn an_offset_that_only_a_marker_takes_is_no_lag() {
     let record: BaseRecord<'_, str, str> = BaseRecord::to(&name).payload("x");
     producer.send(record).map_err(|(error, _)| error).unwrap();
     producer.commit_transaction(ENDS).unwrap();
+    // Markers are written after the transaction has ended for its producer.
+    let reader: BaseConsumer = kafka.client(Listener::Plain).set("isolation.level", "read_committed").create().unwrap();
+    wait_until(ENDS, "marker", || match reader.fetch_watermarks(&name, 0, ENDS).unwrap() {
+        (_, 2) => Ok(()),
+        (_, end) => Err(end),
+    });
 
     let commit = |offset| {
         let client: BaseConsumer = kafka.client(Listener::Plain).set("group.id", &name).create().unwrap();

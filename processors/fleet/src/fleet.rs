@@ -154,8 +154,11 @@ mod tests {
 
     /// The names that are registered, read off the source: a family without labels yet is not shown at `/metrics`.
     fn registered() -> BTreeSet<String> {
-        let sources =
-            [include_str!("../../runtime/src/instruments.rs"), include_str!("../../metrics/src/instruments.rs")];
+        let sources = [
+            include_str!("../../runtime/src/instruments.rs"),
+            include_str!("../../metrics/src/instruments.rs"),
+            include_str!("up/receiver.rs"),
+        ];
         let calls = sources.into_iter().flat_map(|source| source.split(".register").skip(1));
         let named = calls.filter_map(|call| call.split(';').next()?.split('"').nth(1));
         named.map(str::to_owned).collect()

@@ -99,7 +99,7 @@ pub struct KafkaConfig {
     /// The transactional ID; a client with the same one fences this one.
     pub transactional_id: String,
     /// What may be fetched ahead, in bytes. An answer that is under way may overshoot it, one a
-    /// broker, each of a quarter of this (but no less than 1 MB).
+    /// broker, each of a sixteenth of this (but no less than 1 MiB) before it is decompressed.
     pub prefetch_bytes: usize,
     /// What a transaction may hold that is not sent yet, in bytes.
     pub produce_bytes: usize,
@@ -174,7 +174,8 @@ impl KafkaConfig {
         for (name, value) in OF_MEMBERS.iter().filter_map(|name| own.get_key_value(*name)) {
             config.set(name, value);
         }
-        let fetch = (self.prefetch_bytes / 4).clamp(1 << 20, FETCH_BYTES_MAX);
+        // Little, for telemetry is compressed to a tenth and less.
+        let fetch = (self.prefetch_bytes / 16).clamp(1 << 20, FETCH_BYTES_MAX);
         let records = (self.prefetch_bytes / RECORD_OVERHEAD_BYTES).clamp(1000, 100_000);
         config
             .set("group.id", &self.group)
@@ -183,7 +184,7 @@ impl KafkaConfig {
             .set("auto.offset.reset", "error")
             .set("isolation.level", "read_committed")
             .set("fetch.max.bytes", fetch.to_string())
-            .set("queued.max.messages.kbytes", kib(self.prefetch_bytes / 4 * 3, 2_097_151).to_string())
+            .set("queued.max.messages.kbytes", kib(self.prefetch_bytes / 16 * 15, 2_097_151).to_string())
             .set("queued.min.messages", records.to_string());
         match self.protocol {
             Protocol::Classic => config.set("partition.assignment.strategy", "cooperative-sticky"),
