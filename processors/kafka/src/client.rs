@@ -86,6 +86,12 @@ pub trait Client: Send + Sync + 'static {
         timestamp_ms: i64,
     ) -> impl Future<Output = Result<i64, ClientError>> + Send;
 
+    /// The ID that Kafka gave a topic when it was created; none, where the brokers do not tell.
+    ///
+    /// # Errors
+    /// What the client says.
+    fn topic_id(&self, topic: &str) -> impl Future<Output = Result<Option<String>, ClientError>> + Send;
+
     /// Reads committed records beside the group, from an offset until the last stable offset or
     /// until `take` has enough.
     ///

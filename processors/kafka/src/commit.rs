@@ -7,11 +7,20 @@ use parking_lot::Mutex;
 use weir_contract::{DeadLetter, Decision, Front, Output, Partition, Refused, TopicPartition};
 
 use crate::client::{Class, Client, ClientError, Offset};
-use crate::open::STATE_MARK;
+use crate::mark::Mark;
 use crate::{Identity, dead_letter, state};
 
 /// The open partitions of a worker.
-pub type Partitions = Arc<Mutex<BTreeMap<TopicPartition, Arc<Partition>>>>;
+pub type Partitions = Arc<Mutex<BTreeMap<TopicPartition, Open>>>;
+
+/// An open partition.
+#[derive(Clone, Debug)]
+pub struct Open {
+    /// What of it is under way.
+    pub partition: Arc<Partition>,
+    /// What is committed beside its offsets.
+    pub mark: Mark,
+}
 
 /// Commits for one worker; what it does is done under one lock, which is that it does one thing
 /// after the other.
@@ -148,10 +157,10 @@ impl<C: Client> Committer<C> {
             summary: Summary::default(),
             stage: Stage::Begin,
         };
-        for partition in open {
+        for Open { partition, mark } in open {
             let front = partition.front();
             let decisions = partition.take_decisions();
-            if let Err(error) = self.add(&mut transaction, &partition, &front, &decisions).await {
+            if let Err(error) = self.add(&mut transaction, &partition, mark, &front, &decisions).await {
                 partition.put_back(decisions);
                 put_back(transaction.parts);
                 return Err(error);
@@ -172,6 +181,7 @@ impl<C: Client> Committer<C> {
         &self,
         transaction: &mut Transaction<C::Group>,
         partition: &Partition,
+        mark: Mark,
         front: &Front,
         decisions: &[Decision],
     ) -> Result<(), ClientError> {
@@ -202,16 +212,16 @@ impl<C: Client> Committer<C> {
 
         transaction.summary.dead_letters += letters.len();
         transaction.records.push(Arc::new(letters));
-        let mut metadata = String::new();
         if let Some(changelog) = &self.identity.state_topic {
-            STATE_MARK.clone_into(&mut metadata);
             let changes = changes.into_iter().map(|(key, value)| state::entry(changelog, partition.id(), &key, value));
             let position = state::position(changelog, partition.id(), front.position);
             let records: Vec<_> = changes.chain(std::iter::once(position)).collect();
             transaction.summary.state += records.len();
             transaction.records.push(Arc::new(records));
         }
-        transaction.offsets.push(Offset { partition: partition.id().clone(), offset: front.position, metadata });
+        let mark = Mark { state: self.identity.state_topic.is_some(), ..mark };
+        let (offset, metadata) = (front.position, mark.write(front.position));
+        transaction.offsets.push(Offset { partition: partition.id().clone(), offset, metadata });
         Ok(())
     }
 
@@ -316,8 +326,8 @@ impl<C: Client> Committer<C> {
 pub(crate) fn abandon(partitions: &Partitions, gone: &[TopicPartition]) {
     let mut open = partitions.lock();
     for id in gone {
-        if let Some(partition) = open.remove(id) {
-            partition.abandon();
+        if let Some(open) = open.remove(id) {
+            open.partition.abandon();
         }
     }
 }

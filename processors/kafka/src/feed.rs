@@ -7,7 +7,13 @@ use std::time::Duration;
 use weir_contract::{Batch, BatchBuilder, Budget, Partition, TopicPartition};
 
 use crate::client::{Arrived, Client, ClientError, Rebalance};
-use crate::commit::Partitions;
+use crate::commit::{Open, Partitions};
+use crate::mark::Mark;
+
+/// Why a record is rejected on which a processor died.
+const PROCESSOR_PANIC: &str = "processor_panic";
+/// Why a record is rejected that an operator passes over.
+const SKIPPED: &str = "skipped";
 
 /// How much a batch holds.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +57,8 @@ struct Slot {
     next: i64,
     /// Records on which a processor died: rejected unread.
     poisonous: BTreeSet<i64>,
+    /// Records that an operator passes over: rejected unread too.
+    skip: BTreeSet<i64>,
     building: Option<BatchBuilder>,
 }
 
@@ -70,8 +78,8 @@ pub struct Fed {
     pub partition: Arc<Partition>,
     /// The records.
     pub batch: Batch,
-    /// A processor died on the only record of it.
-    pub poisonous: bool,
+    /// Why its only record is rejected unread, if it is.
+    pub unread: Option<&'static str>,
 }
 
 impl<C: Client> Feed<C> {
@@ -99,7 +107,7 @@ impl<C: Client> Feed<C> {
             })
             .await;
         for slot in self.slots.values_mut().flat_map(BTreeMap::values_mut) {
-            slot.flush(false, &mut batches);
+            slot.flush(None, &mut batches);
         }
         // Records that were taken count even where the poll ended in an error, which the client says
         // only once.
@@ -126,6 +134,7 @@ impl<C: Client> Feed<C> {
                 partition: None,
                 next: 0,
                 poisonous: BTreeSet::new(),
+                skip: BTreeSet::new(),
                 building: None,
             };
             self.slots.entry(id.topic.clone()).or_default().insert(id.partition, slot);
@@ -137,12 +146,17 @@ impl<C: Client> Feed<C> {
     ///
     /// # Errors
     /// What the client says.
-    pub fn opened(&mut self, id: &TopicPartition, offset: i64) -> Result<Option<Arc<Partition>>, ClientError> {
+    pub fn opened(
+        &mut self,
+        id: &TopicPartition,
+        offset: i64,
+        mark: Mark,
+    ) -> Result<Option<Arc<Partition>>, ClientError> {
         let client = Arc::clone(&self.client);
         let Some(slot) = self.slot(id).filter(|slot| slot.life == Life::Opening) else { return Ok(None) };
         client.assign(&[(id.clone(), offset)])?;
-        let partition = slot.run(offset);
-        self.partitions.lock().insert(id.clone(), Arc::clone(&partition));
+        let partition = slot.run(offset, &mark);
+        self.partitions.lock().insert(id.clone(), Open { partition: Arc::clone(&partition), mark });
         Ok(Some(partition))
     }
 
@@ -164,13 +178,18 @@ impl<C: Client> Feed<C> {
     ///
     /// # Errors
     /// What the client says.
-    pub async fn reopened(&mut self, id: &TopicPartition, offset: i64) -> Result<Option<Arc<Partition>>, ClientError> {
+    pub async fn reopened(
+        &mut self,
+        id: &TopicPartition,
+        offset: i64,
+        mark: Mark,
+    ) -> Result<Option<Arc<Partition>>, ClientError> {
         let client = Arc::clone(&self.client);
         let Some(slot) = self.slot(id).filter(|slot| slot.life == Life::Opening) else { return Ok(None) };
         client.seek(id, offset).await?;
         client.resume(std::slice::from_ref(id))?;
-        let partition = slot.run(offset);
-        self.partitions.lock().insert(id.clone(), Arc::clone(&partition));
+        let partition = slot.run(offset, &mark);
+        self.partitions.lock().insert(id.clone(), Open { partition: Arc::clone(&partition), mark });
         Ok(Some(partition))
     }
 
@@ -212,7 +231,7 @@ impl<C: Client> Feed<C> {
     /// Whether all of the partitions have nothing under way.
     pub fn idle(&self, partitions: &[TopicPartition]) -> bool {
         let open = self.partitions.lock();
-        partitions.iter().all(|id| open.get(id).is_none_or(|partition| partition.idle()))
+        partitions.iter().all(|id| open.get(id).is_none_or(|open| open.partition.idle()))
     }
 
     /// Pauses and resumes for the budget, with hysteresis: the client throws away what it has
@@ -269,12 +288,13 @@ impl<C: Client> Feed<C> {
 }
 
 impl Slot {
-    fn run(&mut self, offset: i64) -> Arc<Partition> {
+    fn run(&mut self, offset: i64, mark: &Mark) -> Arc<Partition> {
         let partition = Partition::open(self.id.clone(), offset);
         self.partition = Some(Arc::clone(&partition));
         self.next = offset;
         self.life = Life::Running;
         self.poisonous = self.poisonous.split_off(&offset);
+        self.skip.clone_from(&mark.skip);
         partition
     }
 
@@ -285,23 +305,32 @@ impl Slot {
             return true;
         }
         self.next = record.offset + 1;
-        let poisonous = self.poisonous.contains(&record.offset);
-        if poisonous {
-            self.flush(false, batches);
+        let unread = self.unread(record.offset);
+        if unread.is_some() {
+            self.flush(None, batches);
         }
         let building = self.building.get_or_insert_with(|| BatchBuilder::new(self.id.clone()));
         building.push(record.offset, record.timestamp_ms, record.key, record.value, record.headers);
         let full = building.len() >= limits.batch_records || building.weight() >= limits.batch_bytes;
-        if poisonous || full {
-            self.flush(poisonous, batches);
+        if unread.is_some() || full {
+            self.flush(unread, batches);
         }
         !full
     }
 
-    fn flush(&mut self, poisonous: bool, batches: &mut Vec<Fed>) {
+    /// Why a record is rejected unread, if it is.
+    fn unread(&self, offset: i64) -> Option<&'static str> {
+        if self.poisonous.contains(&offset) {
+            Some(PROCESSOR_PANIC)
+        } else {
+            self.skip.contains(&offset).then_some(SKIPPED)
+        }
+    }
+
+    fn flush(&mut self, unread: Option<&'static str>, batches: &mut Vec<Fed>) {
         let batch = self.building.take().and_then(BatchBuilder::build);
         if let (Some(batch), Some(partition)) = (batch, &self.partition) {
-            batches.push(Fed { partition: Arc::clone(partition), batch, poisonous });
+            batches.push(Fed { partition: Arc::clone(partition), batch, unread });
         }
     }
 }

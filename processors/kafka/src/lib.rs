@@ -12,13 +12,15 @@ mod client;
 mod commit;
 mod dead_letter;
 mod feed;
+mod mark;
 mod open;
 pub mod real;
 mod state;
 
 pub use client::{Arrived, Class, Client, ClientError, Committed, Isolation, Offset, Rebalance, Take};
-pub use commit::{Committer, Outcome, Partitions, Summary};
+pub use commit::{Committer, Open, Outcome, Partitions, Summary};
 pub use feed::{Fed, Feed, FeedLimits, Life, Polled};
+pub use mark::{LaterFormat, Mark};
 pub use open::{Gap, OpenError, Opened, Start, State, open};
 
 /// Who a worker is to Kafka.

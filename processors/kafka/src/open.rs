@@ -6,6 +6,7 @@ use std::sync::Arc;
 use weir_contract::TopicPartition;
 
 use crate::client::{Arrived, Client, ClientError, Committed, Isolation};
+use crate::mark::Mark;
 use crate::state::{self, StateRecord};
 
 /// Where a group without a committed offset begins.
@@ -26,6 +27,8 @@ pub struct Opened {
     pub state: State,
     /// The offset of the first record that is not done.
     pub offset: i64,
+    /// What is committed beside that offset and those after it.
+    pub mark: Mark,
     /// Records that retention removed before they were read.
     pub gap: Option<Gap>,
 }
@@ -77,6 +80,27 @@ pub enum OpenError {
         /// The offset that the group says.
         committed: Option<i64>,
     },
+    /// The topic was deleted and created again since the offset was committed.
+    #[error(
+        "{partition} is of another topic than the committed offset {committed}: the topic was deleted and created \
+         again; reset the group's offsets (and, of a worker that keeps state, `weir state reset`)"
+    )]
+    Recreated {
+        /// The source partition.
+        partition: TopicPartition,
+        /// The offset that the group says.
+        committed: i64,
+    },
+    /// What is committed was written by a later version of Weir.
+    #[error(
+        "{what} of {partition} is of a later version of Weir; run that version, or go back as the operations guide says"
+    )]
+    LaterFormat {
+        /// The source partition.
+        partition: TopicPartition,
+        /// What is of a later version.
+        what: &'static str,
+    },
     /// The committed offset is above the log's end: the topic was made again, or lost records.
     #[error(
         "committed offset {committed} of {partition} is above the log's end {end}: \
@@ -99,9 +123,6 @@ impl OpenError {
     }
 }
 
-/// What is committed beside the offset by a worker that keeps state: that there is one.
-pub(crate) const STATE_MARK: &str = "weir:state:1";
-
 /// Finds where a partition begins, and its state.
 ///
 /// The committed offset is asked for first, and stable; the changelog's end after it, of what is
@@ -117,11 +138,13 @@ pub async fn open<C: Client>(
     state_topic: Option<&Arc<str>>,
 ) -> Result<Opened, OpenError> {
     let committed = client.committed(source).await?;
+    let mark = read_mark(source, committed.as_ref())?;
+    let topic_id = client.topic_id(&source.topic).await?;
     let mut state = State::new();
     if let Some(topic) = state_topic {
         let kept;
         (state, kept) = read_state(client, source, topic).await?;
-        let claims = committed.as_ref().is_some_and(|committed| committed.metadata == STATE_MARK);
+        let claims = mark.state;
         let offset = committed.as_ref().map(|committed| committed.offset);
         // A worker that begins to keep state has offsets without the mark, and no position.
         if (claims || kept.is_some()) && kept != offset {
@@ -133,6 +156,11 @@ pub async fn open<C: Client>(
         }
     }
 
+    if let (Some(committed), Some(before), Some(now)) = (&committed, &mark.topic_id, &topic_id)
+        && before != now
+    {
+        return Err(OpenError::Recreated { partition: source.clone(), committed: committed.offset });
+    }
     let (low, high) = client.bounds(source, Isolation::Uncommitted).await?;
     let offset = match &committed {
         None => match start {
@@ -151,7 +179,12 @@ pub async fn open<C: Client>(
         return Err(OpenError::Moved { partition: source.clone() });
     }
     let gap = known.filter(|from| *from < offset).map(|from| Gap { from, to: offset });
-    Ok(Opened { state, offset, gap })
+    Ok(Opened { state, offset, mark: Mark { topic_id, ..mark }, gap })
+}
+
+fn read_mark(source: &TopicPartition, committed: Option<&Committed>) -> Result<Mark, OpenError> {
+    let later = |_| OpenError::LaterFormat { partition: source.clone(), what: "the committed offset's metadata" };
+    committed.map_or(Ok(Mark::default()), |committed| Mark::read(&committed.metadata).map_err(later))
 }
 
 /// Reads the changelog to its end: the state, and the source offset it belongs to.
@@ -167,7 +200,7 @@ async fn read_state<C: Client>(
         return Err(OpenError::NotStable { partition: changelog, stable, end });
     }
     let mut entries = State::new();
-    let mut position = None;
+    let mut position = Ok(None);
     client
         .scan(&changelog, first, &mut |record: Arrived<'_>| {
             match record.key.and_then(|key| state::read_key(&source.topic, key)) {
@@ -177,11 +210,12 @@ async fn read_state<C: Client>(
                         None => entries.remove(key),
                     };
                 }
-                Some(StateRecord::Position) => position = record.value.and_then(state::read_position),
+                Some(StateRecord::Position) => position = record.value.map(state::read_position).transpose(),
                 None => {}
             }
             true
         })
         .await?;
-    Ok((entries, position))
+    let later = |_| OpenError::LaterFormat { partition: source.clone(), what: "the changelog's position record" };
+    Ok((entries, position.map_err(later)?))
 }

@@ -127,6 +127,11 @@ impl Client for Kafka {
         reader::find_time(&self.reader, partition, bounds, timestamp_ms)
     }
 
+    /// The embedded broker's topics are never created again, so it is not asked.
+    async fn topic_id(&self, topic: &str) -> Result<Option<String>, ClientError> {
+        if self.embedded { Ok(None) } else { self.written.topic_id(topic) }
+    }
+
     async fn scan(&self, partition: &TopicPartition, from: i64, take: Take<'_>) -> Result<(), ClientError> {
         self.reader.scan(partition, from, take)
     }

@@ -5,6 +5,8 @@
 
 use weir_contract::{Output, TopicPartition};
 
+use crate::mark::LaterFormat;
+
 const ENTRY: u8 = b's';
 const POSITION: u8 = b'p';
 /// The format of position records.
@@ -60,11 +62,12 @@ pub(crate) fn read_key<'a>(source: &str, key: &'a [u8]) -> Option<StateRecord<'a
     }
 }
 
-/// The source offset of a position record.
-pub(crate) fn read_position(value: &[u8]) -> Option<i64> {
-    let (&version, offset) = value.split_first()?;
-    (version == POSITION_VERSION).then_some(())?;
-    Some(i64::from_be_bytes(offset.try_into().ok()?))
+/// The source offset of a position record; an error, where it is of another format than this one.
+pub(crate) fn read_position(value: &[u8]) -> Result<i64, LaterFormat> {
+    match value.split_first() {
+        Some((&POSITION_VERSION, offset)) => offset.try_into().map(i64::from_be_bytes).map_err(|_| LaterFormat),
+        _ => Err(LaterFormat),
+    }
 }
 
 #[cfg(test)]
@@ -87,8 +90,8 @@ mod tests {
         let output = position(&"c".into(), &TopicPartition::new("t", 0), 1 << 40);
         let value = output.value.unwrap_or_default();
         assert_eq!(read_key("t", &output.key.unwrap_or_default()), Some(StateRecord::Position));
-        assert_eq!(read_position(&value), Some(1 << 40));
-        assert_eq!(read_position(&[2, 0, 0, 0, 0, 0, 0, 0, 0]), None);
-        assert_eq!(read_position(&[]), None);
+        assert_eq!(read_position(&value), Ok(1 << 40));
+        assert_eq!(read_position(&[2, 0, 0, 0, 0, 0, 0, 0, 0]), Err(LaterFormat));
+        assert_eq!(read_position(&[]), Err(LaterFormat));
     }
 }

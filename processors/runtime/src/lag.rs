@@ -39,7 +39,7 @@ impl<C: Client> Lag<C> {
     /// A partition whose end is not to be had keeps the lag that it had.
     async fn look(&self, id: &TopicPartition) {
         let Ok((_, end)) = self.client.bounds(id, Isolation::Committed).await else { return };
-        let Some(committed) = self.partitions.lock().get(id).map(|partition| partition.position()) else { return };
+        let Some(committed) = self.partitions.lock().get(id).map(|open| open.partition.position()) else { return };
         let lag = (end - committed).max(0);
         let of = Of { topic: id.topic.to_string(), partition: id.partition };
         self.instruments.lag_records.get_or_create(&of).set(lag);

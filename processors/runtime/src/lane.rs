@@ -14,15 +14,12 @@ use crate::instruments::{Because, Instruments};
 use crate::session::Notice;
 use crate::shard::Parcel;
 
-/// Why a record on which the processor died is rejected, unread.
-const PROCESSOR_PANIC: &str = "processor_panic";
-
 /// What a lane is given to do.
 pub(crate) enum Work<P: Processor> {
     /// A partition is open from now on.
     Open { partition: Arc<Partition>, processor: P, notices: UnboundedSender<Notice<P>> },
     /// Records.
-    Batch { entry: Arc<Entry>, processing: Hold, batch: Batch, charge: Charge, poisonous: bool },
+    Batch { entry: Arc<Entry>, processing: Hold, batch: Batch, charge: Charge, unread: Option<&'static str> },
     /// Time has passed.
     Tick { entry: Arc<Entry>, processing: Hold, now: Timestamp },
     /// A partition is gone.
@@ -52,8 +49,8 @@ impl<P: Processor> Lane<P> {
                 Work::Open { partition, processor, notices } => {
                     residents.insert(partition.id().clone(), Resident { partition, processor, notices });
                 }
-                Work::Batch { entry, processing, batch, charge, poisonous } => {
-                    self.batch(&mut residents, &entry, processing, &batch, poisonous);
+                Work::Batch { entry, processing, batch, charge, unread } => {
+                    self.batch(&mut residents, &entry, processing, &batch, unread);
                     drop(charge);
                 }
                 Work::Tick { entry, processing, now } => {
@@ -71,13 +68,13 @@ impl<P: Processor> Lane<P> {
         entry: &Arc<Entry>,
         processing: Hold,
         batch: &Batch,
-        poisonous: bool,
+        unread: Option<&'static str>,
     ) {
         let Some(resident) = resident(residents, entry) else { return };
         let mut out = self.outbox(entry);
-        if poisonous {
+        if let Some(reason) = unread {
             for record in batch.records() {
-                out.reject(&record, PROCESSOR_PANIC, String::new());
+                out.reject(&record, reason, String::new());
             }
         } else if catch_unwind(AssertUnwindSafe(|| resident.processor.process(batch, &mut out))).is_err() {
             let record = Some(batch.reading());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::sleep;
 use weir_contract::{Processor, TopicPartition};
-use weir_kafka::{Client, Gap, Start, open};
+use weir_kafka::{Client, Gap, Mark, Start, open};
 
 use crate::chain;
 use crate::retry::Backoff;
@@ -35,6 +35,7 @@ pub(crate) struct Ready<P> {
     pub cancelled: Arc<AtomicBool>,
     pub processor: P,
     pub offset: i64,
+    pub mark: Mark,
     pub gap: Option<Gap>,
 }
 
@@ -71,7 +72,7 @@ impl<C: Client, P: Processor> Opening<C, P> {
                 return;
             }
         }
-        let ready = Ready { id, cancelled, processor, offset: opened.offset, gap: opened.gap };
+        let ready = Ready { id, cancelled, processor, offset: opened.offset, mark: opened.mark, gap: opened.gap };
         notices.send(Notice::Opened(Box::new(ready))).ok();
     }
 

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use weir_contract::{Partition, TopicPartition};
-use weir_kafka::{Client, ClientError, Fed, Feed, Partitions, Rebalance};
+use weir_kafka::{Client, ClientError, Fed, Feed, Open, Partitions, Rebalance};
 
 use crate::commits::Order;
 use crate::instruments::{Ending, Of};
@@ -147,12 +147,12 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
     }
 
     async fn dispatch(&self, fed: Fed) {
-        let Fed { partition, batch, poisonous } = fed;
+        let Fed { partition, batch, unread } = fed;
         self.setup.instruments.received(&of(partition.id()), batch.len(), batch.weight());
         let now = self.setup.clock.now().0;
         let (entry, processing) = partition.admit(Some((batch.first_offset(), batch.next_offset())), now);
         let charge = self.setup.budget.charge(batch.weight());
-        self.lanes.send(partition.id(), Work::Batch { entry, processing, batch, charge, poisonous }).await;
+        self.lanes.send(partition.id(), Work::Batch { entry, processing, batch, charge, unread }).await;
     }
 
     fn assigned(&mut self, partitions: &[TopicPartition]) -> Result<(), ClientError> {
@@ -189,7 +189,7 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
     }
 
     async fn opened(&mut self, ready: Ready<W::Processor>) -> Result<(), ClientError> {
-        let Ready { id, cancelled, processor, offset, gap } = ready;
+        let Ready { id, cancelled, processor, offset, mark, gap } = ready;
         if cancelled.load(Ordering::SeqCst) {
             return Ok(());
         }
@@ -203,9 +203,9 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
         let partition = match again {
             Some(place) => {
                 self.reopening.swap_remove(place);
-                self.feed.reopened(&id, offset).await?
+                self.feed.reopened(&id, offset, mark).await?
             }
-            None => self.feed.opened(&id, offset)?,
+            None => self.feed.opened(&id, offset, mark)?,
         };
         if let Some(partition) = partition {
             tracing::info!(partition = %id, offset, "partition opened");
@@ -269,7 +269,7 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
         self.tick_due = Instant::now() + self.setup.settings.tick_interval;
         let now = self.setup.clock.now();
         let open: Vec<_> = self.partitions.lock().values().cloned().collect();
-        for partition in open {
+        for Open { partition, .. } in open {
             let (entry, processing) = partition.admit(None, now.0);
             self.lanes.send(partition.id(), Work::Tick { entry, processing, now }).await;
         }
@@ -278,7 +278,7 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
 
     fn forgotten(&self) -> Option<Defect> {
         let open = self.partitions.lock();
-        open.values().find_map(|partition| {
+        open.values().find_map(|Open { partition, .. }| {
             let (first, next) = partition.forgotten()?;
             Some(Defect { partition: partition.id().clone(), first, next })
         })
@@ -311,7 +311,7 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
             for (id, life) in self.feed.lives() {
                 let name = id.to_string();
                 let mut shown = before.remove(&name).unwrap_or_default();
-                shown.show(life, open.get(id).map(|partition| partition.standing()));
+                shown.show(life, open.get(id).map(|open| open.partition.standing()));
                 status.partitions.insert(name, shown);
             }
             instruments.partitions.set(i64::try_from(status.partitions.len()).unwrap_or(i64::MAX));

@@ -283,6 +283,12 @@ impl Client for SimClient {
         .await
     }
 
+    async fn topic_id(&self, topic: &str) -> Result<Option<String>, ClientError> {
+        self.pass().await;
+        drop(self.look("topic_id")?);
+        Ok(Some(format!("id-of-{topic}")))
+    }
+
     async fn scan(&self, partition: &TopicPartition, from: i64, mut take: Take<'_>) -> Result<(), ClientError> {
         let mut at = from;
         loop {

@@ -1,8 +1,8 @@
 //! The calls of librdkafka that rdkafka does not offer, or not as they are needed.
 #![expect(
     unsafe_code,
-    reason = "rdkafka panics on a header whose name is not UTF-8, does not tell a group's generation, \
-              and replaces all of a topic's settings, without a word when the brokers refuse them"
+    reason = "rdkafka panics on a header whose name is not UTF-8, does not tell a group's generation \
+              or a topic's ID, and replaces all of a topic's settings, without a word when the brokers refuse them"
 )]
 
 use std::borrow::Cow;
@@ -58,6 +58,63 @@ pub(super) fn generation<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> i32 
         let generation = bindings::rd_kafka_consumer_group_metadata_generation_id(metadata);
         bindings::rd_kafka_consumer_group_metadata_destroy(metadata);
         generation
+    }
+}
+
+/// The ID of a topic as Kafka's own tools print it; none, where the brokers do not tell, or do not know the
+/// topic. Waits for the answer, at most so many milliseconds: none in time is the outer `None`.
+pub(super) fn topic_id<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    wait_ms: i32,
+) -> Result<Option<Option<String>>, NulError> {
+    let named = CString::new(topic)?;
+    // SAFETY: the client is alive while it is borrowed. What is made here is destroyed here, once,
+    // after its last use; librdkafka copies the name, and lets go of a queue that is destroyed before
+    // the answer.
+    unsafe {
+        let mut names = [named.as_ptr()];
+        let topics = bindings::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
+        let queue = bindings::rd_kafka_queue_new(client.native_ptr());
+        bindings::rd_kafka_DescribeTopics(client.native_ptr(), topics, ptr::null(), queue);
+        let event = bindings::rd_kafka_queue_poll(queue, wait_ms);
+        let answer = described(event);
+        if !event.is_null() {
+            bindings::rd_kafka_event_destroy(event);
+        }
+        bindings::rd_kafka_queue_destroy(queue);
+        bindings::rd_kafka_TopicCollection_destroy(topics);
+        Ok(answer)
+    }
+}
+
+/// Reads the answer to a question about one topic.
+///
+/// # Safety
+/// The event is null or alive.
+unsafe fn described(event: *mut bindings::rd_kafka_event_t) -> Option<Option<String>> {
+    if event.is_null() {
+        return None;
+    }
+    // SAFETY: the event is alive, and its parts with it; librdkafka says how many topics there are.
+    unsafe {
+        if bindings::rd_kafka_event_error(event) != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return None;
+        }
+        let result = bindings::rd_kafka_event_DescribeTopics_result(event);
+        if result.is_null() {
+            return None; // something else was on the queue
+        }
+        let mut count = 0;
+        let topics = bindings::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
+        if count == 0 {
+            return Some(None);
+        }
+        let id = bindings::rd_kafka_TopicDescription_topic_id(*topics);
+        let unknown = id.is_null()
+            || (bindings::rd_kafka_Uuid_most_significant_bits(id) | bindings::rd_kafka_Uuid_least_significant_bits(id))
+                == 0;
+        Some(if unknown { None } else { Some(text(bindings::rd_kafka_Uuid_base64str(id))) })
     }
 }
 

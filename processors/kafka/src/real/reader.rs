@@ -12,7 +12,7 @@ use weir_contract::TopicPartition;
 use super::consumer::{class, give};
 use super::context::Log;
 use super::error::{late, passing, why};
-use super::{CALL, Connection, list};
+use super::{CALL, Connection, list, raw};
 use crate::client::{Arrived, ClientError, Take};
 
 /// Reads committed records of one partition at a time, from an offset to the last stable one.
@@ -97,6 +97,13 @@ pub(super) struct Observer {
 impl Observer {
     pub fn new(connection: Connection, isolation: &'static str) -> Self {
         Self { connection, isolation, consumer: Mutex::new(None) }
+    }
+
+    /// The ID of a topic, where the brokers tell.
+    pub fn topic_id(&self, topic: &str) -> Result<Option<String>, ClientError> {
+        let wait_ms = i32::try_from(CALL.as_millis()).unwrap_or(i32::MAX);
+        let answer = raw::topic_id(self.consumer()?.client(), topic, wait_ms);
+        answer.map_err(|error| passing("topic_id")(error.into()))?.ok_or_else(|| late("topic_id"))
     }
 
     pub fn consumer(&self) -> Result<Arc<BaseConsumer<Log>>, ClientError> {

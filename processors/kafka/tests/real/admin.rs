@@ -69,7 +69,7 @@ fn lag_is_told_by_committed_offsets_ends_and_timestamps() {
     let admin = Admin::open(&connection, &group).unwrap();
     let ids = [TopicPartition::new(topic.clone(), 0), TopicPartition::new(topic, 1)];
     // A commit's markers are written after its answer.
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + PATIENCE;
     loop {
         let committed = admin.committed(&group, &ids).unwrap();
         match &committed[..] {

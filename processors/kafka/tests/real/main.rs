@@ -2,6 +2,7 @@
 //! `WEIR_TEST_KAFKA` names one (`host:port`, no login).
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
@@ -11,5 +12,6 @@
 mod admin;
 mod embedded;
 mod groups;
+mod opening;
 mod rig;
 mod transactions;
