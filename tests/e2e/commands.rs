@@ -9,7 +9,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::{Value, json};
-use weir_tests::stack::{Kafka, Listener, Prometheus, PrometheusOptions, Signal, folder, free_ports, weir};
+use weir_tests::stack::{Kafka, Listener, Prometheus, PrometheusOptions, Record, Signal, folder, free_ports, weir};
 use weir_tests::wait::wait_until;
 
 /// Longer than any command takes.
@@ -306,4 +306,76 @@ fn an_offset_that_only_a_marker_takes_is_no_lag() {
         assert_eq!((&partition["committed"], &partition["end"], records), (&json!(offset), &json!(2), expected));
         assert_eq!(partition["freshness_seconds"].as_f64().unwrap() > 0.0, expected > 0, "{partition}");
     }
+}
+
+/// Scenario: a worker has read ten records and is stopped; more come; one of them is to be skipped.
+/// Guards: that one, and no other, is a dead letter, with its bytes; what is not ahead, or not there, or of a group
+/// with members, is refused with the reason.
+#[test]
+fn a_record_that_is_skipped_is_a_dead_letter_and_its_neighbours_arrive() {
+    let (kafka, mut prometheus) = (cluster(), Prometheus::start(PrometheusOptions::default()));
+    let name = kafka.topic("skip", 1);
+    let topology = topology(
+        kafka,
+        &format!(
+            "[process]\nadmin = \"127.0.0.1:{}\"\n[worker.metrics]\ntopics = [\"{name}\"]\ngroup = \"{name}\"\n\
+             [worker.metrics.remote_write]\nurl = \"{}\"\n",
+            free_ports(),
+            prometheus.url("/api/v1/write")
+        ),
+    );
+    let generate = || {
+        let sent = run(&topology, &["generate", "--signal", "metrics", "--records", "10", "--rate", "100000"]);
+        assert_eq!(sent.code, 0, "{}", sent.err);
+    };
+    let skip = |offset: &str| run(&topology, &["skip", "metrics", &format!("{name}[0]"), offset, "--yes"]);
+    let caught_up = || {
+        wait_until(ENDS, "end of the lag", || {
+            let ran = run(&topology, &["lag", "--json", "--max-records", "0"]);
+            if ran.code == 0 { Ok(()) } else { Err(format!("{}{}", ran.out, ran.err)) }
+        });
+    };
+    assert!(skip("3").err.contains("has committed nothing of"), "{}", skip("3").err);
+
+    let folder = folder("command");
+    fs::write(folder.join("topology.toml"), &topology).unwrap();
+    let mut worker = weir(&folder, &["run", "metrics"]);
+    generate();
+    caught_up();
+    prometheus.process().kill();
+    generate();
+    let refused = skip("14");
+    assert_eq!(refused.code, 2, "{}", refused.out);
+    assert!(refused.err.contains("stop its workers first"), "{}", refused.err);
+    prometheus.restart();
+    caught_up();
+    assert_eq!(worker.terminate(ENDS).code(), Some(0));
+
+    generate();
+    let (partitions, _) = lag(&run(&topology, &["lag", "--json"]));
+    let committed = partitions[0]["committed"].as_i64().unwrap();
+    let wanted = committed + 4;
+    for (offset, why) in [(committed - 1, "is done already"), (committed + 100, "there is no record at offset")] {
+        let refused = skip(&offset.to_string());
+        assert_eq!(refused.code, 2, "{}", refused.out);
+        assert!(refused.err.contains(why), "{}", refused.err);
+    }
+    let noted = skip(&wanted.to_string());
+    assert_eq!((noted.code, noted.out.as_str()), (0, "noted: start worker metrics again\n"), "{}", noted.err);
+
+    let _worker = weir(&folder, &["run", "metrics"]);
+    caught_up();
+    let told: Vec<_> = kafka
+        .read_all("weir-dead-letters")
+        .iter()
+        .filter(|letter| header(letter, "topic") == name)
+        .map(|letter| (header(letter, "offset"), header(letter, "reason"), letter.value.is_some()))
+        .collect();
+    assert_eq!(told, [(wanted.to_string(), "skipped".to_owned(), true)]);
+}
+
+/// What a dead letter says of its record.
+fn header(letter: &Record, what: &str) -> String {
+    let found = letter.headers.iter().find(|(name, _)| name.strip_prefix("weir.dlq.") == Some(what));
+    String::from_utf8(found.unwrap().1.clone().unwrap()).unwrap()
 }

@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use crate::commands::{check, completions, generate, lag, run, topics, up};
+use crate::commands::{check, completions, generate, lag, run, skip, topics, up};
 
 /// The exit code of a command that could not run.
 pub const COULD_NOT_RUN: u8 = 2;
@@ -43,6 +43,8 @@ pub enum Command {
     Topics(topics::Args),
     /// Shows how far each worker is behind, and what holds it.
     Lag(lag::Args),
+    /// Passes over one record that a worker cannot get past.
+    Skip(skip::Args),
     /// Writes paced OTLP load into the topics.
     Generate(generate::Args),
     /// Writes a completion script for a shell to standard output.
@@ -118,6 +120,7 @@ impl Cli {
             Command::Check(args) => check::run(args, &self.common),
             Command::Topics(args) => topics::run(args, &self.common),
             Command::Lag(args) => lag::run(args, &self.common),
+            Command::Skip(args) => skip::run(args, &self.common),
             Command::Generate(args) => generate::run(args, &self.common),
             Command::Completions(args) => completions::run(args),
         }

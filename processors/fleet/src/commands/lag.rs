@@ -107,7 +107,7 @@ pub fn run(args: &Args, common: &Common) -> anyhow::Result<Answer> {
 }
 
 /// The named workers; all of them where none is named.
-fn chosen<'t>(topology: &'t Topology, names: &[String]) -> anyhow::Result<Vec<(&'t str, &'t Worker)>> {
+pub(super) fn chosen<'t>(topology: &'t Topology, names: &[String]) -> anyhow::Result<Vec<(&'t str, &'t Worker)>> {
     if names.is_empty() {
         return Ok(topology.workers.iter().map(|(name, worker)| (name.as_str(), worker)).collect());
     }
@@ -139,7 +139,11 @@ fn look(topology: &Topology, worker: &Worker) -> anyhow::Result<Behind> {
 }
 
 /// What the group has committed. A coordinator that has just started, or moved, does not know it at once.
-fn committed(cluster: &Cluster, group: &str, ids: &[TopicPartition]) -> Result<Vec<Option<Committed>>, ClientError> {
+pub(super) fn committed(
+    cluster: &Cluster,
+    group: &str,
+    ids: &[TopicPartition],
+) -> Result<Vec<Option<Committed>>, ClientError> {
     let until = Instant::now() + COORDINATOR;
     loop {
         match cluster.admin.committed(group, ids) {

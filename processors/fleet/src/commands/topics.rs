@@ -1,7 +1,7 @@
 //! `weir topics`: makes the cluster's topics those of the topology, and never deletes anything.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -102,7 +102,7 @@ fn apply(args: &ApplyArgs, topology: &Topology) -> anyhow::Result<Answer> {
     if plan.steps.is_empty() {
         return Ok(Answer::Yes);
     }
-    if asks && !agreed()? {
+    if asks && !super::agreed()? {
         super::remark("nothing was changed");
         return Ok(Answer::No);
     }
@@ -152,14 +152,6 @@ fn compare(topology: &Topology, admin: &Admin, topics: &BTreeMap<String, Topic>)
         })
         .collect();
     Ok(Plan::new(topology, &seen))
-}
-
-fn agreed() -> anyhow::Result<bool> {
-    // The answer of the command is on standard output; this is a question.
-    write!(std::io::stderr(), "weir: go ahead? [y/N] ").context("could not ask")?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).context("could not read the answer")?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 async fn carry_out(admin: &Admin, step: &Step) -> anyhow::Result<()> {

@@ -10,12 +10,12 @@ use rdkafka::admin::{
 use rdkafka::consumer::BaseConsumer;
 use weir_contract::TopicPartition;
 
-use super::consumer::committed;
+use super::consumer::{commit_plainly, committed};
 use super::context::Log;
 use super::error::{late, passing};
 use super::reader::{Observer, Reader};
 use super::{CALL, Connection, list, raw};
-use crate::client::{Class, ClientError, Committed, Isolation, Take};
+use crate::client::{Class, ClientError, Committed, Isolation, Offset, Take};
 
 /// How long the brokers may take to carry out a change.
 const CHANGE: Duration = Duration::from_secs(30);
@@ -164,6 +164,17 @@ impl Admin {
         let auditor: BaseConsumer<_> = config.create_with_context(Log::new("auditor")).map_err(&failed)?;
         let asked = list::of(of).map_err(&failed)?;
         committed(&auditor, asked).map_err(failed)
+    }
+
+    /// Commits an offset of a group that has no members.
+    ///
+    /// # Errors
+    /// The group has members, or Kafka does not answer.
+    pub fn mark(&self, group: &str, offset: &Offset) -> Result<(), ClientError> {
+        let failed = passing("mark");
+        let config = self.connection.auditor(group);
+        let auditor: BaseConsumer<_> = config.create_with_context(Log::new("auditor")).map_err(&failed)?;
+        commit_plainly(&auditor, std::slice::from_ref(offset)).map_err(failed)
     }
 
     /// The first offset, and the end as that isolation sees it.

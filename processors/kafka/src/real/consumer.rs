@@ -190,13 +190,7 @@ impl Member {
 
     /// Commits without a transaction: for the embedded broker alone.
     pub fn commit_plainly(&self, offsets: &[Offset]) -> Result<(), KafkaError> {
-        let mut list = TopicPartitionList::new();
-        for offset in offsets {
-            let mut element = list.add_partition(&offset.partition.topic, offset.partition.partition);
-            element.set_offset(Place::Offset(offset.offset))?;
-            element.set_metadata(&offset.metadata);
-        }
-        self.consumer.commit(&list, CommitMode::Sync)
+        commit_plainly(&self.consumer, offsets)
     }
 
     /// Answers what is due, leaves the group, and answers what comes meanwhile.
@@ -280,6 +274,20 @@ impl ConsumerContext for Context {
         };
         self.noted.lock().push_back(noted);
     }
+}
+
+/// Commits offsets without a transaction.
+pub(super) fn commit_plainly<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    offsets: &[Offset],
+) -> Result<(), KafkaError> {
+    let mut list = TopicPartitionList::new();
+    for offset in offsets {
+        let mut element = list.add_partition(&offset.partition.topic, offset.partition.partition);
+        element.set_offset(Place::Offset(offset.offset))?;
+        element.set_metadata(&offset.metadata);
+    }
+    consumer.commit(&list, CommitMode::Sync)
 }
 
 /// What a group has committed of partitions, in their order.
