@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use weir_contract::{
-    Batch, BatchBuilder, Budget, Item, Memory, Outbox, Partition, Processor, Sink, StateError, Timestamp,
+    Batch, BatchBuilder, Budget, Item, Limits, Memory, Outbox, Partition, Processor, Sink, StateError, Timestamp,
     TopicPartition,
 };
 use weir_fleet::load::Pace;
@@ -208,7 +208,7 @@ impl Processor for Alters {
     fn process(&mut self, batch: &Batch, out: &mut Outbox<Sample>) {
         let (entry, processing) = Partition::open(batch.origin().clone(), 0).admit(Some((0, 1)), 0);
         processing.release();
-        let mut made = Outbox::new(entry, Budget::new(0), 1, 0);
+        let mut made = Outbox::new(entry, Budget::new(0), 1, Limits::all(0));
         self.inner.process(batch, &mut made);
         for Item { offset, value } in made.finish().shards.into_iter().flatten() {
             for value in (self.alter)(value) {

@@ -9,6 +9,7 @@
 mod batch;
 mod budget;
 mod ledger;
+mod limits;
 mod outbox;
 mod processor;
 mod sink;
@@ -16,7 +17,8 @@ mod sink;
 pub use batch::{Batch, BatchBuilder, Header, Headers, Record};
 pub use budget::{Budget, Charge, Memory};
 pub use ledger::{Carried, Entry, Front, Hold, Oldest, Partition, Refused, Standing};
-pub use outbox::{Decision, Filled, Item, Journaled, Outbox, OutputTooLarge, Released, Sharded};
+pub use limits::{Limits, TooLarge};
+pub use outbox::{Decision, Filled, Item, Journaled, Outbox, Released, Sharded};
 pub use processor::{Processor, StateError, Timestamp};
 pub use sink::{Failure, Next, Sink};
 
@@ -63,7 +65,18 @@ impl Output {
         let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len) + headers
     }
+
+    /// What it takes of its topic's limit at most, in bytes: uncompressed and alone in its batch.
+    pub fn framed_bytes(&self) -> usize {
+        self.weight() + BATCH_OVERHEAD_BYTES + HEADER_OVERHEAD_BYTES * self.headers.len()
+    }
 }
+
+/// What Kafka adds to a record that is alone in its batch, in bytes: the batch's header of 61, and the record's own
+/// numbers, none of them over 10. A topic's limit (`max.message.bytes`) is on all of it.
+const BATCH_OVERHEAD_BYTES: usize = 128;
+/// What the lengths of a header's name and value take, in bytes.
+const HEADER_OVERHEAD_BYTES: usize = 10;
 
 /// A record that could not be used, on its way to the dead-letter topic, byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq)]

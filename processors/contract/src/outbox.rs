@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::{Budget, Carried, Entry, Hold, Output, Record};
+use crate::{Budget, Carried, Entry, Hold, Limits, Output, Record, TooLarge};
 
 /// Where a processor puts what it makes of a batch.
 #[derive(Debug)]
 pub struct Outbox<T> {
     entry: Arc<Entry>,
     budget: Budget,
-    max_output_bytes: usize,
+    limits: Limits,
     outputs: Vec<Output>,
     filled: Filled<T>,
 }
@@ -75,24 +75,14 @@ impl std::fmt::Debug for Decision {
     }
 }
 
-/// An output over the limit of its topic; it was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("output of {bytes} bytes is over the limit of {limit_bytes} bytes")]
-pub struct OutputTooLarge {
-    /// What it weighs.
-    pub bytes: usize,
-    /// What the topics take.
-    pub limit_bytes: usize,
-}
-
 impl<T> Outbox<T> {
     /// An outbox for an entry; `shards` is at least one.
-    pub fn new(entry: Arc<Entry>, budget: Budget, shards: usize, max_output_bytes: usize) -> Self {
+    pub fn new(entry: Arc<Entry>, budget: Budget, shards: usize, limits: Limits) -> Self {
         let shards = shards.max(1);
         Self {
             entry,
             budget,
-            max_output_bytes,
+            limits,
             outputs: Vec::new(),
             filled: Filled {
                 shards: (0..shards).map(|_| Vec::new()).collect(),
@@ -116,12 +106,9 @@ impl<T> Outbox<T> {
     /// Sends a record to a Kafka topic, in the transaction that commits the batch.
     ///
     /// # Errors
-    /// A record over the limit is not taken: it would abort the same transaction for ever.
-    pub fn produce(&mut self, output: Output) -> Result<(), OutputTooLarge> {
-        let bytes = output.weight();
-        if bytes > self.max_output_bytes {
-            return Err(OutputTooLarge { bytes, limit_bytes: self.max_output_bytes });
-        }
+    /// It is over its topic's limit, and was not taken.
+    pub fn produce(&mut self, output: Output) -> Result<(), TooLarge> {
+        self.limits.output(&output)?;
         self.outputs.push(output);
         Ok(())
     }
@@ -133,8 +120,13 @@ impl<T> Outbox<T> {
     }
 
     /// Remembers a value under a key, as of this batch.
-    pub fn remember(&mut self, key: Vec<u8>, value: Vec<u8>) {
+    ///
+    /// # Errors
+    /// It is over the changelog's limit, and was not taken: what was remembered before stays.
+    pub fn remember(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), TooLarge> {
+        self.limits.state(&self.entry.partition().id().topic, &key, &value)?;
         self.filled.carried.state.push((key, Some(value)));
+        Ok(())
     }
 
     /// Forgets a key, as of this batch.
@@ -150,13 +142,26 @@ impl<T> Outbox<T> {
 
     /// Writes a decision to the changelog in a transaction that comes before any of `released`
     /// leaves. After a crash the same records meet the same decision.
-    pub fn journal(&mut self, key: Vec<u8>, value: Option<Vec<u8>>, released: Vec<Released<T>>) {
+    ///
+    /// # Errors
+    /// It is over the changelog's limit, and was not taken; `released` comes back.
+    pub fn journal(
+        &mut self,
+        key: Vec<u8>,
+        value: Option<Vec<u8>>,
+        released: Vec<Released<T>>,
+    ) -> Result<(), (TooLarge, Vec<Released<T>>)> {
+        let topic = &self.entry.partition().id().topic;
+        if let Err(error) = self.limits.state(topic, &key, value.as_deref().unwrap_or_default()) {
+            return Err((error, released));
+        }
         let shards = self.filled.shards.len();
         let sharded = |Released { hold, items }| {
             let items = items.into_iter().map(|(hash, item, bytes)| (shard_of(hash, shards), item, bytes));
             (hold, items.collect())
         };
         self.filled.journal.push(Journaled { key, value, released: released.into_iter().map(sharded).collect() });
+        Ok(())
     }
 
     /// What was put into it.
@@ -183,7 +188,7 @@ mod tests {
     fn outbox(shards: usize) -> Outbox<&'static str> {
         let (entry, processing) = Partition::open(TopicPartition::new("t", 0), 0).admit(Some((0, 1)), 0);
         processing.release();
-        Outbox::new(entry, Budget::new(0), shards, 10)
+        Outbox::new(entry, Budget::new(0), shards, Limits::all(200))
     }
 
     proptest! {
@@ -207,25 +212,37 @@ mod tests {
     }
 
     #[test]
-    fn an_output_over_the_limit_is_not_taken() {
+    fn what_is_over_its_topics_limit_is_not_taken() {
         let mut out = outbox(1);
         let output = |bytes| Output {
             topic: "o".into(),
             partition: None,
             key: None,
             value: Some(vec![0; bytes]),
-            headers: Vec::new(),
+            headers: vec![("h".into(), vec![0; 9])],
         };
-        assert_eq!(out.produce(output(11)), Err(OutputTooLarge { bytes: 11, limit_bytes: 10 }));
-        assert_eq!(out.produce(output(10)), Ok(()));
-        assert_eq!(out.finish().carried.outputs.len(), 1);
+        let too_large = TooLarge { bytes: 201, limit_bytes: 200 };
+        assert_eq!((out.produce(output(53)), out.produce(output(52))), (Err(too_large), Ok(())));
+        // The key in the changelog: kind, the topic `t`, a zero byte, and its own.
+        let value = |bytes| vec![0; bytes];
+        assert_eq!((out.remember(value(9), value(61)), out.remember(value(9), value(60))), (Err(too_large), Ok(())));
+        let kept = Released { hold: out.keep(1), items: Vec::new() };
+        let (error, released) = out.journal(value(9), Some(value(61)), vec![kept]).unwrap_err();
+        assert_eq!((error, released.len()), (too_large, 1), "and what it would have let out is still there");
+        out.journal(value(9), Some(value(60)), released).unwrap();
+        let filled = out.finish();
+        let carried = filled.carried;
+        assert_eq!((carried.outputs.len(), carried.state.len(), filled.journal.len()), (1, 1, 1));
+        for Journaled { released, .. } in filled.journal {
+            released.into_iter().for_each(|(hold, _)| hold.release());
+        }
     }
 
     #[test]
     fn what_is_kept_holds_its_batch() {
         let partition = Partition::open(TopicPartition::new("t", 0), 0);
         let (entry, processing) = partition.admit(Some((0, 1)), 0);
-        let out: Outbox<()> = Outbox::new(entry, Budget::new(0), 1, 10);
+        let out: Outbox<()> = Outbox::new(entry, Budget::new(0), 1, Limits::all(200));
         let kept = out.keep(5);
         processing.release();
         assert!(partition.front().entries.is_empty());

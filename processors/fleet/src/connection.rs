@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
+use weir_contract::Limits;
 use weir_kafka::real::{self, Kafka, KafkaConfig, Protocol};
 use weir_kafka::{ClientError, Identity, Start};
 
-use crate::topology::{self, DEAD_LETTERS, Topology, Worker};
+use crate::topology::{self, DEAD_LETTERS, Topic, Topology, Worker};
 
 /// What a transaction may hold that is not sent yet, in bytes.
 const PRODUCE_BYTES: usize = 32 << 20;
 /// What headers and framing may add to a record, in bytes.
 pub const RECORD_OVERHEAD_BYTES: usize = 16 << 10;
+
+/// What a topic takes that has no limit of its own, in bytes: a little less than brokers' own default.
+const BROKERS_LIMIT_BYTES: usize = 1 << 20;
 
 /// A worker's way to Kafka.
 #[derive(Clone, Debug)]
@@ -41,6 +45,7 @@ impl Connection {
             prefetch_bytes,
             produce_bytes: PRODUCE_BYTES,
             message_bytes_max: largest_record(topology) + RECORD_OVERHEAD_BYTES,
+            batch_bytes_max: smallest_batch(topology),
         })
     }
 
@@ -65,7 +70,8 @@ pub fn identity(topology: &Topology, name: &str, worker: &Worker) -> Identity {
         worker: name.to_owned(),
         group: worker.group.clone(),
         dead_letter_topic: DEAD_LETTERS.into(),
-        dead_letter_max_bytes: dead_letters.map_or(1 << 20, |topic| topic.max_message_bytes.get_usize()),
+        dead_letter_max_bytes: dead_letters
+            .map_or(BROKERS_LIMIT_BYTES, |topic: &Topic| topic.max_message_bytes.get_usize()),
         state_topic: None,
     }
 }
@@ -82,9 +88,27 @@ pub fn start(worker: &Worker) -> Start {
     }
 }
 
+/// The largest records that the topics take.
+pub fn limits(topology: &Topology) -> Limits {
+    let of = |(name, topic): (&String, &Topic)| (Arc::from(name.as_str()), topic.max_message_bytes.get_usize());
+    let topics = topology.topics.iter().map(of).collect();
+    Limits { topics: Arc::new(topics), other_bytes: BROKERS_LIMIT_BYTES, state_bytes: BROKERS_LIMIT_BYTES }
+}
+
+/// What every topic takes in one batch, in bytes.
+fn smallest_batch(topology: &Topology) -> usize {
+    let Limits { topics, other_bytes, .. } = limits(topology);
+    topics.values().copied().fold(other_bytes, usize::min)
+}
+
 /// The largest record that any topic takes, in bytes.
 pub fn largest_record(topology: &Topology) -> usize {
-    topology.topics.values().map(|topic| topic.max_message_bytes.get_usize()).max().unwrap_or(1 << 20)
+    topology
+        .topics
+        .values()
+        .map(|topic: &Topic| topic.max_message_bytes.get_usize())
+        .max()
+        .unwrap_or(BROKERS_LIMIT_BYTES)
 }
 
 /// A number that no other process has, from the keys that the standard library draws for its maps.

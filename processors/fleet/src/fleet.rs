@@ -9,12 +9,12 @@ use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use weir_contract::{Budget, Charge};
+use weir_contract::{Budget, Charge, Limits};
 use weir_kafka::Identity;
 use weir_runtime::{Clock, Defect, Instruments, Settings, Setup, Status, Threads, Worker};
 
 use crate::admin::Shown;
-use crate::connection::Connection;
+use crate::connection::{self, Connection};
 use crate::topology::Topology;
 
 /// Workers that run in this process.
@@ -31,6 +31,7 @@ struct Shared {
     handle: Handle,
     budget: Budget,
     clock: Clock,
+    limits: Limits,
 }
 
 /// A worker that runs.
@@ -51,7 +52,12 @@ impl Fleet {
     pub fn new(topology: &Topology) -> Self {
         let limit = topology.process.budget.get_ref().get_usize();
         Self {
-            shared: Shared { handle: Handle::current(), budget: Budget::new(limit), clock: Clock::real() },
+            shared: Shared {
+                handle: Handle::current(),
+                budget: Budget::new(limit),
+                clock: Clock::real(),
+                limits: connection::limits(topology),
+            },
             registry: Arc::new(Mutex::new(Registry::with_prefix("weir"))),
             stop: watch::Sender::new(false),
             running: Vec::new(),
@@ -84,6 +90,7 @@ impl Fleet {
         let setup = Setup {
             identity,
             settings,
+            limits: self.shared.limits.clone(),
             threads: Threads::Real(self.shared.handle.clone()),
             budget: self.shared.budget.clone(),
             clock: self.shared.clock,

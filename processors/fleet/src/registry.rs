@@ -85,7 +85,6 @@ pub fn start_as<W: Worker>(
             tick_interval: TICK_INTERVAL,
             start: connection::start(worker),
             batch: BATCH,
-            max_output_bytes: connection::largest_record(topology),
             seed: connection::random(),
         };
         let instruments = weir_metrics::Instruments::new(

@@ -7,11 +7,8 @@ use crate::Identity;
 
 /// The format of the `weir.dlq.*` headers.
 const VERSION: &str = "1";
-/// What Kafka adds to a record that is alone in its batch, in bytes: the batch's header of 61, and the record's own
-/// numbers, none of them over 10. A topic's limit is on all of it.
-const BATCH_OVERHEAD_BYTES: usize = 128;
-/// What the lengths of a header's name and value take, in bytes.
-const HEADER_OVERHEAD_BYTES: usize = 10;
+/// How much of a letter's detail is told, in bytes: names can be as long as records.
+const DETAIL_BYTES: usize = 1_000;
 
 /// The record for the dead-letter topic. One that the topic would not take leaves its origin, its
 /// size and its hash (invariant 3).
@@ -24,22 +21,27 @@ pub(crate) fn output(letter: &DeadLetter, origin: &TopicPartition, identity: &Id
         ("offset", letter.offset.to_string()),
         ("timestamp", letter.timestamp_ms.map_or(String::new(), |ms| ms.to_string())),
         ("reason", letter.reason.to_owned()),
-        ("detail", letter.detail.clone()),
+        ("detail", letter.detail.get(..letter.detail.floor_char_boundary(DETAIL_BYTES)).unwrap_or_default().to_owned()),
         ("version", VERSION.to_owned()),
     ];
     let mut headers: Vec<_> =
         about.into_iter().map(|(name, value)| (format!("weir.dlq.{name}"), value.into_bytes())).collect();
-    let about_bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-    let framing_bytes = BATCH_OVERHEAD_BYTES + HEADER_OVERHEAD_BYTES * (headers.len() + letter.headers.len());
     let topic = identity.dead_letter_topic.clone();
-    if letter.weight() + about_bytes + framing_bytes > identity.dead_letter_max_bytes {
-        let value = letter.value.as_deref().unwrap_or_default();
-        headers.push(("weir.dlq.size".into(), value.len().to_string().into_bytes()));
-        headers.push(("weir.dlq.sha256".into(), hex(&Sha256::digest(value)).into_bytes()));
-        return Output { topic, partition: None, key: None, value: None, headers };
+    let (key, value) = (letter.key.clone(), letter.value.clone());
+    let whole = Output {
+        topic: topic.clone(),
+        partition: None,
+        key,
+        value,
+        headers: letter.headers.iter().chain(&headers).cloned().collect(),
+    };
+    if whole.framed_bytes() <= identity.dead_letter_max_bytes {
+        return whole;
     }
-    headers.splice(0..0, letter.headers.iter().cloned());
-    Output { topic, partition: None, key: letter.key.clone(), value: letter.value.clone(), headers }
+    let value = letter.value.as_deref().unwrap_or_default();
+    headers.push(("weir.dlq.size".into(), value.len().to_string().into_bytes()));
+    headers.push(("weir.dlq.sha256".into(), hex(&Sha256::digest(value)).into_bytes()));
+    Output { topic, partition: None, key: None, value: None, headers }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
-use weir_contract::{Batch, BatchBuilder, Budget, Outbox, Partition, Processor, TopicPartition};
+use weir_contract::{Batch, BatchBuilder, Budget, Limits, Outbox, Partition, Processor, TopicPartition};
 use weir_metrics::{Config, Instruments, MetricsProcessor, Symbols};
 
 const SERIES: usize = 100_000;
@@ -96,7 +96,7 @@ fn run(c: &mut Criterion, name: &str, batch: &Batch, points: usize) {
     let outbox = || {
         let (entry, hold) = partition.admit(None, 0);
         hold.release();
-        Outbox::new(entry, Budget::new(1 << 30), 4, 1 << 20)
+        Outbox::new(entry, Budget::new(1 << 30), 4, Limits::all(1 << 20))
     };
     let mut warm = outbox();
     processor.process(batch, &mut warm);

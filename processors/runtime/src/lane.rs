@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::{Receiver, UnboundedSender};
 use weir_contract::{
-    Batch, Budget, Charge, Decision, Entry, Filled, Hold, Journaled, Memory, Outbox, Partition, Processor, Timestamp,
-    TopicPartition,
+    Batch, Budget, Charge, Decision, Entry, Filled, Hold, Journaled, Limits, Memory, Outbox, Partition, Processor,
+    Timestamp, TopicPartition,
 };
 
 use crate::instruments::{Because, Instruments};
@@ -30,7 +30,7 @@ pub(crate) enum Work<P: Processor> {
 pub(crate) struct Lane<P: Processor> {
     pub shards: Vec<UnboundedSender<Parcel<P::Out>>>,
     pub budget: Budget,
-    pub max_output_bytes: usize,
+    pub limits: Limits,
     pub instruments: Instruments,
 }
 
@@ -102,7 +102,7 @@ impl<P: Processor> Lane<P> {
     }
 
     fn outbox(&self, entry: &Arc<Entry>) -> Outbox<P::Out> {
-        Outbox::new(Arc::clone(entry), self.budget.clone(), self.shards.len(), self.max_output_bytes)
+        Outbox::new(Arc::clone(entry), self.budget.clone(), self.shards.len(), self.limits.clone())
     }
 
     /// The processor's state is worth nothing any more: the partition is closed, and opened again.

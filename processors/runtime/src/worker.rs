@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{Sender, channel, unbounded_channel};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
-use weir_contract::{Budget, Processor, Sink, TopicPartition};
+use weir_contract::{Budget, Limits, Processor, Sink, TopicPartition};
 use weir_kafka::{Class, Client, ClientError, Committer, Feed, FeedLimits, Identity, Partitions, Start};
 
 use crate::chain;
@@ -64,8 +64,6 @@ pub struct Settings {
     pub start: Start,
     /// How much a batch holds.
     pub batch: FeedLimits,
-    /// The largest record that the output topics take, in bytes.
-    pub max_output_bytes: usize,
     /// What the jitter of retries comes from.
     pub seed: u64,
 }
@@ -77,6 +75,8 @@ pub struct Setup {
     pub identity: Identity,
     /// How it runs.
     pub settings: Settings,
+    /// The largest records that its topics take.
+    pub limits: Limits,
     /// Where it runs.
     pub threads: Threads,
     /// The process's budget.
@@ -187,7 +187,7 @@ fn start_parts<W: Worker>(worker: &Arc<W>, setup: &Setup) -> (Lanes<W::Processor
         let lane: Lane<W::Processor> = Lane {
             shards: shards.clone(),
             budget: setup.budget.clone(),
-            max_output_bytes: settings.max_output_bytes,
+            limits: setup.limits.clone(),
             instruments: setup.instruments.clone(),
         };
         match setup.threads.thread(&format!("lane-{index}"), move || lane.run(received)) {

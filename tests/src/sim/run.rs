@@ -14,7 +14,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::{oneshot, watch};
 use tokio::task::LocalSet;
 use tokio::time::sleep;
-use weir_contract::Budget;
+use weir_contract::{Budget, Limits};
 use weir_kafka::{FeedLimits, Identity, Start};
 use weir_runtime::{Clock, Defect, Instruments, Settings, Setup, Status, Threads};
 
@@ -462,7 +462,6 @@ fn setup(state: &mut State, instance: usize) -> Setup {
         tick_interval: millis(drawn.tick_interval_ms),
         start: Start::Earliest,
         batch: FeedLimits { batch_records: drawn.batch_records, batch_bytes: drawn.batch_bytes },
-        max_output_bytes: 1_000,
         seed: drawn.seed.wrapping_add(instance as u64),
     };
     let mut counters = Registry::default();
@@ -479,6 +478,7 @@ fn setup(state: &mut State, instance: usize) -> Setup {
             state_topic: state.scenario.state.then(|| STATE.into()),
         },
         settings,
+        limits: Limits::all(1_000),
         threads: Threads::Simulated,
         budget,
         clock: Clock::starting_at(i64::try_from(state.now()).unwrap_or(0)),

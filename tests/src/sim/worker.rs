@@ -168,7 +168,7 @@ impl Processor for TestProcessor {
 /// State changes, as a mutation may delay them.
 fn write(out: &mut Outbox<Thing>, key: Vec<u8>, value: Option<Vec<u8>>) {
     match value {
-        Some(value) => out.remember(key, value),
+        Some(value) => out.remember(key, value).unwrap_or_else(|error| unreachable!("{error}")),
         None => out.forget(key),
     }
 }
@@ -274,7 +274,10 @@ impl TestProcessor {
             let item = |thing: Thing| (hash(key, 0), Item { offset, value: thing }, ITEM_BYTES);
             released = self.things(offset, items, key, Kind::Keep).map(item).collect();
         }
-        out.journal(decision_key(offset), Some(vec![u8::from(yes)]), vec![Released { hold, items: released }]);
+        let released = vec![Released { hold, items: released }];
+        if let Err((error, _)) = out.journal(decision_key(offset), Some(vec![u8::from(yes)]), released) {
+            unreachable!("{error}");
+        }
         self.over.push(offset);
     }
 }

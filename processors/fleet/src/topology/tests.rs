@@ -316,6 +316,7 @@ fn every_property_that_weir_owns_is_refused_with_what_to_do_instead() {
         "queue.buffering.max.kbytes",
         "partitioner",
         "message.max.bytes",
+        "batch.size",
         "security.protocol",
         "sasl.password",
         "bootstrap.servers",

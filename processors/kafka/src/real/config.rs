@@ -13,6 +13,7 @@ pub const OWNED: &[(&str, &str)] = &[
     ("auto.commit.enable", "Weir commits in transactions"),
     ("auto.commit.interval.ms", "Weir commits in transactions"),
     ("auto.offset.reset", "`start` says where a group without offsets begins; a gap is never hidden"),
+    ("batch.size", "follows from the topics' limits"),
     ("bootstrap.servers", "use `brokers`"),
     ("delivery.timeout.ms", "a record lives as long as its transaction"),
     ("enable.auto.commit", "Weir commits in transactions"),
@@ -105,6 +106,8 @@ pub struct KafkaConfig {
     pub produce_bytes: usize,
     /// The largest record that is produced, in bytes.
     pub message_bytes_max: usize,
+    /// How much several records may have together in one batch, in bytes: what every topic takes.
+    pub batch_bytes_max: usize,
 }
 
 impl Connection {
@@ -211,6 +214,7 @@ impl KafkaConfig {
             .set("enable.idempotence", "true")
             .set("partitioner", "murmur2_random")
             .set("message.max.bytes", self.message_bytes_max.clamp(1000, 1_000_000_000).to_string())
+            .set("batch.size", self.batch_bytes_max.clamp(1, 2_147_483_647).to_string())
             .set("queue.buffering.max.messages", records.to_string())
             .set("queue.buffering.max.kbytes", kib(queue, 2_147_483_647).to_string());
         config
@@ -242,6 +246,7 @@ mod tests {
             prefetch_bytes: 64 << 20,
             produce_bytes: 32 << 20,
             message_bytes_max: 1 << 20,
+            batch_bytes_max: 1 << 20,
         }
     }
 

@@ -2,7 +2,6 @@
 //! `WEIR_TEST_KAFKA` names one (`host:port`, no login).
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
@@ -14,4 +13,5 @@ mod embedded;
 mod groups;
 mod opening;
 mod rig;
+mod sizes;
 mod transactions;

@@ -67,6 +67,7 @@ pub fn config(connection: &Connection, group: &str, topic: &Arc<str>, protocol: 
         prefetch_bytes: 16 << 20,
         produce_bytes: 16 << 20,
         message_bytes_max: 1 << 20,
+        batch_bytes_max: 1 << 20,
     }
 }
 

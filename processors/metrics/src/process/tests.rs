@@ -4,7 +4,7 @@ use std::{env, fs};
 
 use proptest::prelude::*;
 use weir_config::Document;
-use weir_contract::{BatchBuilder, Budget, DeadLetter, Partition, TopicPartition};
+use weir_contract::{BatchBuilder, Budget, DeadLetter, Limits, Partition, TopicPartition};
 use weir_otlp::json_to_protobuf;
 use weir_remote_write::{Points, v2};
 
@@ -26,7 +26,7 @@ fn process(processor: &mut MetricsProcessor, values: &[Value<'_>], first: i64) -
     let partition = Partition::open(TopicPartition::new("t", 0), first);
     let (entry, hold) = partition.admit(Some((first, first + 1)), 0);
     hold.release();
-    let mut out = Outbox::new(entry, Budget::new(1 << 30), 1, 1 << 20);
+    let mut out = Outbox::new(entry, Budget::new(1 << 30), 1, Limits::all(1 << 20));
     processor.process(&builder.build().unwrap(), &mut out);
     let filled = out.finish();
     (filled.shards.into_iter().flatten().collect(), filled.carried.dead_letters)
