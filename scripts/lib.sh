@@ -61,7 +61,7 @@ lint() {
     echo "- no shellcheck here: scripts are not checked"
   fi
   if command -v cargo-deny >/dev/null; then
-    run cargo deny --offline check bans licenses sources
+    run cargo deny check bans licenses sources
   else
     echo "- no cargo-deny here: licences of dependencies are not checked"
   fi
