@@ -1,6 +1,6 @@
 //! What of a partition is under way, in order, and what each part carries.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -18,7 +18,7 @@ pub struct Partition {
     abandoned: AtomicBool,
     forgotten: Mutex<Option<(i64, i64)>>,
     ledger: Mutex<Ledger>,
-    decisions: Mutex<Vec<Decision>>,
+    decisions: Mutex<Decisions>,
 }
 
 /// The entries of a partition in order; the front is what is committed next.
@@ -27,12 +27,27 @@ struct Ledger {
     entries: VecDeque<Arc<Entry>>,
     position: i64,
     end: i64,
+    /// Nobody has committed the position yet.
+    fresh: bool,
+    /// Entries admitted so far.
+    admitted: u64,
+}
+
+/// A partition's decisions.
+#[derive(Debug, Default)]
+struct Decisions {
+    waiting: Vec<Decision>,
+    /// By key, the entry of the last decision that a transaction has taken, as long as an earlier entry
+    /// is in the ledger: its change of the same key comes later into the changelog, and is older.
+    newest: BTreeMap<Vec<u8>, u64>,
 }
 
 /// A batch's place in the ledger, and all that was made of it.
 #[derive(Debug)]
 pub struct Entry {
     partition: Arc<Partition>,
+    /// How many entries were admitted before it.
+    number: u64,
     first: i64,
     next: i64,
     since_ms: i64,
@@ -86,6 +101,8 @@ pub struct Front {
     pub entries: Vec<Arc<Entry>>,
     /// The offset after the last of them: what is committed with them.
     pub position: i64,
+    /// Whether that position is not committed yet.
+    pub moved: bool,
 }
 
 /// How a partition stands, for people.
@@ -113,14 +130,24 @@ pub struct Oldest {
 }
 
 impl Partition {
-    /// A partition opened at a position: the offset of the first record that is not done.
+    /// A partition opened at its committed position: the offset of the first record that is not done.
     pub fn open(id: TopicPartition, position: i64) -> Arc<Self> {
+        Self::at(id, position, false)
+    }
+
+    /// A partition of which nothing was ever committed: its position is, with the next commit.
+    pub fn begin(id: TopicPartition, position: i64) -> Arc<Self> {
+        Self::at(id, position, true)
+    }
+
+    fn at(id: TopicPartition, position: i64, fresh: bool) -> Arc<Self> {
+        let ledger = Ledger { entries: VecDeque::new(), position, end: position, fresh, admitted: 0 };
         Arc::new(Self {
             id,
             abandoned: AtomicBool::new(false),
             forgotten: Mutex::new(None),
-            ledger: Mutex::new(Ledger { entries: VecDeque::new(), position, end: position }),
-            decisions: Mutex::new(Vec::new()),
+            ledger: Mutex::new(ledger),
+            decisions: Mutex::default(),
         })
     }
 
@@ -136,6 +163,7 @@ impl Partition {
         let (first, next) = records.unwrap_or((ledger.end, ledger.end));
         let entry = Arc::new(Entry {
             partition: Arc::clone(self),
+            number: ledger.admitted,
             first,
             next,
             since_ms,
@@ -145,6 +173,7 @@ impl Partition {
         });
         let hold = entry.hold();
         ledger.end = next;
+        ledger.admitted += 1;
         ledger.entries.push_back(Arc::clone(&entry));
         (entry, hold)
     }
@@ -154,7 +183,7 @@ impl Partition {
         let ledger = self.ledger.lock();
         let entries: Vec<_> = ledger.entries.iter().take_while(|entry| entry.finished()).cloned().collect();
         let position = entries.last().map_or(ledger.position, |entry| entry.next);
-        Front { entries, position }
+        Front { moved: ledger.fresh || position != ledger.position, entries, position }
     }
 
     /// Takes the entries of a committed front off the ledger.
@@ -163,6 +192,9 @@ impl Partition {
         let settled = front.entries.len().min(ledger.entries.len());
         ledger.entries.drain(..settled);
         ledger.position = front.position;
+        ledger.fresh = false;
+        let oldest = ledger.entries.front().map_or(ledger.admitted, |entry| entry.number);
+        self.decisions.lock().newest.retain(|_, of| *of > oldest);
     }
 
     /// The offset after the last committed entry.
@@ -174,7 +206,7 @@ impl Partition {
     /// keeps, which no waiting ends. Nor does any, once it was let go of (its processor may have died).
     pub fn idle(&self) -> bool {
         self.is_abandoned()
-            || self.decisions.lock().is_empty()
+            || self.decisions.lock().waiting.is_empty()
                 && self.ledger.lock().entries.iter().all(|entry| entry.deliveries() == 0)
     }
 
@@ -197,25 +229,34 @@ impl Partition {
 
     /// Queues decisions for the next transaction.
     pub fn decide(&self, decisions: Vec<Decision>) {
-        self.decisions.lock().extend(decisions);
+        self.decisions.lock().waiting.extend(decisions);
     }
 
     /// The decisions that wait for a transaction; what is not committed is put back.
     pub fn take_decisions(&self) -> Vec<Decision> {
-        std::mem::take(&mut *self.decisions.lock())
+        let mut decisions = self.decisions.lock();
+        let taken = std::mem::take(&mut decisions.waiting);
+        decisions.newest.extend(taken.iter().map(|decision| (decision.key.clone(), decision.entry)));
+        taken
+    }
+
+    /// Whether a change of the key's state that came with the entry is older than a decision that a
+    /// transaction has taken.
+    pub fn is_overruled(&self, key: &[u8], entry: &Entry) -> bool {
+        self.decisions.lock().newest.get(key).is_some_and(|of| *of > entry.number)
     }
 
     /// Puts decisions back in front, whose transaction was aborted.
     pub fn put_back(&self, mut decisions: Vec<Decision>) {
-        let mut waiting = self.decisions.lock();
-        decisions.append(&mut waiting);
+        let waiting = &mut self.decisions.lock().waiting;
+        decisions.append(waiting);
         *waiting = decisions;
     }
 
     /// Lets go of it: nothing of it is committed from now on, and its holds just go.
     pub fn abandon(&self) {
         self.abandoned.store(true, Ordering::SeqCst);
-        self.decisions.lock().clear();
+        self.decisions.lock().waiting.clear();
     }
 
     /// Whether it was let go of.
@@ -233,6 +274,11 @@ impl Entry {
     /// The partition that it is of.
     pub fn partition(&self) -> &Arc<Partition> {
         &self.partition
+    }
+
+    /// How many entries of the partition were admitted before it.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// Its first record's offset.
@@ -388,6 +434,37 @@ mod tests {
         assert_eq!(budget.used_bytes(), 40);
         kept.release();
         assert_eq!((budget.used_bytes(), partition.front().entries.len()), (0, 1));
+    }
+
+    #[test]
+    fn a_beginning_counts_as_moved_until_it_is_settled() {
+        let partition = Partition::begin(TopicPartition::new("t", 0), 10);
+        let front = partition.front();
+        assert!(front.moved && front.entries.is_empty() && front.position == 10);
+        partition.settle(&front);
+        assert!(!partition.front().moved && !open().front().moved);
+    }
+
+    #[test]
+    fn a_decision_overrules_what_was_remembered_before_it_and_nothing_else() {
+        let partition = open();
+        let (before, first) = partition.admit(Some((10, 20)), 0);
+        let (of, second) = partition.admit(Some((20, 30)), 0);
+        let (after, third) = partition.admit(Some((30, 40)), 0);
+        let decision = Decision { entry: of.number(), key: b"k".to_vec(), value: None, let_out: Box::new(|| {}) };
+        partition.decide(vec![decision]);
+        assert!(!partition.is_overruled(b"k", &before), "it is in no transaction yet");
+        assert_eq!(partition.take_decisions().len(), 1);
+        assert!(partition.is_overruled(b"k", &before) && !partition.is_overruled(b"other", &before));
+        assert!(!partition.is_overruled(b"k", &of) && !partition.is_overruled(b"k", &after));
+
+        partition.settle(&partition.front());
+        assert!(partition.is_overruled(b"k", &before), "the entry before it is still under way");
+        first.release();
+        partition.settle(&partition.front());
+        assert!(partition.decisions.lock().newest.is_empty());
+        second.release();
+        third.release();
     }
 
     #[test]

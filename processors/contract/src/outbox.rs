@@ -61,6 +61,8 @@ pub struct Released<T> {
 
 /// A decision on its way to the changelog.
 pub struct Decision {
+    /// The number of the entry that it was made in.
+    pub entry: u64,
     /// Its key.
     pub key: Vec<u8>,
     /// Its value; none forgets it.
@@ -141,7 +143,8 @@ impl<T> Outbox<T> {
     }
 
     /// Writes a decision to the changelog in a transaction that comes before any of `released`
-    /// leaves. After a crash the same records meet the same decision.
+    /// leaves. After a crash the same records meet the same decision. What is remembered or forgotten
+    /// under the same key afterwards replaces it, as of that batch.
     ///
     /// # Errors
     /// It is over the changelog's limit, and was not taken; `released` comes back.
@@ -155,6 +158,7 @@ impl<T> Outbox<T> {
         if let Err(error) = self.limits.state(topic, &key, value.as_deref().unwrap_or_default()) {
             return Err((error, released));
         }
+        self.filled.carried.state.retain(|(changed, _)| *changed != key);
         let shards = self.filled.shards.len();
         let sharded = |Released { hold, items }| {
             let items = items.into_iter().map(|(hash, item, bytes)| (shard_of(hash, shards), item, bytes));

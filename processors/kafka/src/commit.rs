@@ -185,7 +185,8 @@ impl<C: Client> Committer<C> {
         front: &Front,
         decisions: &[Decision],
     ) -> Result<(), ClientError> {
-        let mut changes: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
+        let mut changes: BTreeMap<Vec<u8>, Option<Vec<u8>>> =
+            decisions.iter().map(|decision| (decision.key.clone(), decision.value.clone())).collect();
         let mut letters = Vec::new();
         let before = transaction.records.len();
         for entry in &front.entries {
@@ -195,7 +196,8 @@ impl<C: Client> Committer<C> {
                     transaction.summary.outputs += carried.outputs.len();
                     transaction.records.push(Arc::clone(&carried.outputs));
                 }
-                changes.extend(carried.state.iter().cloned());
+                let newest = carried.state.iter().filter(|(key, _)| !partition.is_overruled(key, entry));
+                changes.extend(newest.cloned());
                 letters.extend(carried.dead_letters.iter().map(|letter| self.letter(letter, partition)));
                 carried.refused.clone()
             };
@@ -204,9 +206,7 @@ impl<C: Client> Committer<C> {
                 letters.push(self.letter(&letter, partition));
             }
         }
-        changes.extend(decisions.iter().map(|decision| (decision.key.clone(), decision.value.clone())));
-        let unmoved = front.position == partition.position() && transaction.records.len() == before;
-        if unmoved && letters.is_empty() && changes.is_empty() {
+        if !front.moved && transaction.records.len() == before && letters.is_empty() && changes.is_empty() {
             return Ok(());
         }
 

@@ -142,6 +142,16 @@ impl<C: Client> Feed<C> {
         self.client.assign(&[])
     }
 
+    /// Has the offset committed at which a partition begins that nobody has committed yet, while it is
+    /// opening.
+    pub fn begin(&self, id: &TopicPartition, offset: i64, mark: Mark) {
+        let opening = |(own, life): (&TopicPartition, Life)| own == id && life == Life::Opening;
+        if self.lives().any(opening) {
+            let open = Open { partition: Partition::begin(id.clone(), offset), mark };
+            self.partitions.lock().insert(id.clone(), open);
+        }
+    }
+
     /// Runs a partition from an offset, unless it was taken away while it was opening.
     ///
     /// # Errors
@@ -275,6 +285,11 @@ impl<C: Client> Feed<C> {
     /// Every partition and where it is in its life.
     pub fn lives(&self) -> impl Iterator<Item = (&TopicPartition, Life)> {
         self.slots.values().flat_map(BTreeMap::values).map(|slot| (&slot.id, slot.life))
+    }
+
+    /// The partitions whose processors are told the time.
+    pub fn running(&self) -> Vec<Arc<Partition>> {
+        self.slots.values().flat_map(BTreeMap::values).filter_map(|slot| slot.partition.clone()).collect()
     }
 
     /// Every partition of this member.

@@ -31,6 +31,9 @@ pub struct Opened {
     pub mark: Mark,
     /// Records that retention removed before they were read.
     pub gap: Option<Gap>,
+    /// Whether the offset is committed. If not, it has to be before any record is read: where the group
+    /// begins is found once, not after each crash anew.
+    pub committed: bool,
 }
 
 /// A partition's state, by key.
@@ -179,7 +182,7 @@ pub async fn open<C: Client>(
         return Err(OpenError::Moved { partition: source.clone() });
     }
     let gap = known.filter(|from| *from < offset).map(|from| Gap { from, to: offset });
-    Ok(Opened { state, offset, mark: Mark { topic_id, ..mark }, gap })
+    Ok(Opened { state, offset, mark: Mark { topic_id, ..mark }, gap, committed: committed.is_some() })
 }
 
 fn read_mark(source: &TopicPartition, committed: Option<&Committed>) -> Result<Mark, OpenError> {

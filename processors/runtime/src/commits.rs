@@ -20,6 +20,8 @@ pub(crate) enum Order {
     LetGo { partitions: Vec<TopicPartition>, until: Instant },
     /// Let go of these, which are somebody else's already.
     Drop(Vec<TopicPartition>),
+    /// Commit now.
+    Commit,
     /// Say when no transaction under way holds anything of this one, which is closed.
     Settle(TopicPartition),
 }
@@ -56,6 +58,7 @@ impl<C: Client, P: Processor> Commits<C, P> {
                     self.let_go(partitions);
                 }
                 Ok(Some(Order::Drop(partitions))) => self.let_go(partitions),
+                Ok(Some(Order::Commit)) => due = Instant::now(),
                 Ok(Some(Order::Settle(id))) => {
                     self.settling.push(id);
                     self.tell_settled();

@@ -122,7 +122,7 @@ impl<P: Processor> Lane<P> {
         }
         let Filled { shards, weights, mut carried, journal } = filled;
         if !journal.is_empty() {
-            entry.partition().decide(journal.into_iter().map(|journaled| self.decision(journaled)).collect());
+            entry.partition().decide(journal.into_iter().map(|journaled| self.decision(entry, journaled)).collect());
         }
 
         let carried_bytes: usize = carried.outputs.iter().map(weir_contract::Output::weight).sum::<usize>()
@@ -143,7 +143,7 @@ impl<P: Processor> Lane<P> {
     }
 
     /// A decision that lets its items out once it is committed, and not before.
-    fn decision(&self, journaled: Journaled<P::Out>) -> Decision {
+    fn decision(&self, entry: &Entry, journaled: Journaled<P::Out>) -> Decision {
         let Journaled { key, value, released } = journaled;
         let (shards, budget) = (self.shards.clone(), self.budget.clone());
         let let_out = move || {
@@ -156,7 +156,7 @@ impl<P: Processor> Lane<P> {
                 kept.release();
             }
         };
-        Decision { key, value, let_out: Box::new(let_out) }
+        Decision { entry: entry.number(), key, value, let_out: Box::new(let_out) }
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::sleep;
-use weir_contract::{Processor, TopicPartition};
-use weir_kafka::{Client, Gap, Mark, Start, open};
+use weir_contract::{Processor, StateError, TopicPartition};
+use weir_kafka::{Client, Gap, Mark, Opened, Start, open};
 
 use crate::chain;
 use crate::retry::Backoff;
@@ -15,6 +15,9 @@ use crate::session::Notice;
 
 /// How long a partition that needs a person waits before it tries again.
 const REFUSED_PAUSE: Duration = Duration::from_secs(30);
+
+/// How often a partition that nobody has committed looks whether its beginning is by now.
+const BEGINNING_PAUSE: Duration = Duration::from_millis(100);
 
 /// What is opened, and for whom.
 pub(crate) struct Opening<C, P: Processor> {
@@ -24,7 +27,7 @@ pub(crate) struct Opening<C, P: Processor> {
     pub cancelled: Arc<AtomicBool>,
     pub start: Start,
     pub state_topic: Option<Arc<str>>,
-    pub processor: Box<dyn FnOnce() -> P + Send>,
+    pub processor: Box<dyn Fn() -> P + Send>,
     pub notices: UnboundedSender<Notice<P>>,
     pub seed: u64,
 }
@@ -43,37 +46,56 @@ impl<C: Client, P: Processor> Opening<C, P> {
     /// Tries until it is open or nobody wants it any more.
     pub async fn run(self) {
         let mut backoff = Backoff::new(self.seed);
+        let mut begun = false;
         while !self.cancelled.load(Ordering::SeqCst) {
             let opened = open(&*self.client, &self.id, self.start, self.state_topic.as_ref()).await;
             let pause = match opened {
                 _ if self.cancelled.load(Ordering::SeqCst) => return,
-                Ok(opened) => return self.restore(opened),
+                Ok(opened) if !opened.committed => {
+                    if !std::mem::replace(&mut begun, true) {
+                        self.begin(opened);
+                    }
+                    BEGINNING_PAUSE
+                }
+                Ok(opened) => match self.restore(&opened) {
+                    Ok(processor) => return self.ready(opened, processor),
+                    Err(error) => self.refuse(&error),
+                },
                 Err(error) if error.is_passing() => {
                     tracing::debug!(partition = %self.id, error = %chain(&error), "partition does not open yet");
                     backoff.pause()
                 }
-                Err(error) => {
-                    tracing::error!(partition = %self.id, error = %chain(&error), "partition refuses to open");
-                    self.tell(Notice::Refused { id: self.id.clone(), why: chain(&error) });
-                    REFUSED_PAUSE
-                }
+                Err(error) => self.refuse(&error),
             };
             sleep(pause).await;
         }
     }
 
-    fn restore(self, opened: weir_kafka::Opened) {
-        let Self { id, cancelled, processor, notices, .. } = self;
-        let mut processor = processor();
+    fn restore(&self, opened: &Opened) -> Result<P, StateError> {
+        let mut processor = (self.processor)();
         for (key, value) in &opened.state {
-            if let Err(error) = processor.restore(key, value) {
-                tracing::error!(partition = %id, error = %chain(&error), "partition refuses to open");
-                notices.send(Notice::Refused { id, why: chain(&error) }).ok();
-                return;
-            }
+            processor.restore(key, value)?;
         }
-        let ready = Ready { id, cancelled, processor, offset: opened.offset, mark: opened.mark, gap: opened.gap };
-        notices.send(Notice::Opened(Box::new(ready))).ok();
+        Ok(processor)
+    }
+
+    fn begin(&self, opened: Opened) {
+        let (id, cancelled) = (self.id.clone(), Arc::clone(&self.cancelled));
+        self.tell(Notice::Begins { id, cancelled, offset: opened.offset, mark: opened.mark });
+    }
+
+    fn ready(self, opened: Opened, processor: P) {
+        let Opened { offset, mark, gap, .. } = opened;
+        let ready = Ready { id: self.id.clone(), cancelled: Arc::clone(&self.cancelled), processor, offset, mark, gap };
+        self.tell(Notice::Opened(Box::new(ready)));
+    }
+
+    /// Says why it does not open before a person helps; how long to wait for that.
+    fn refuse(&self, error: &dyn std::error::Error) -> Duration {
+        let why = chain(error);
+        tracing::error!(partition = %self.id, error = why, "partition refuses to open");
+        self.tell(Notice::Refused { id: self.id.clone(), why });
+        REFUSED_PAUSE
     }
 
     fn tell(&self, notice: Notice<P>) {

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use weir_contract::{Partition, TopicPartition};
-use weir_kafka::{Client, ClientError, Fed, Feed, Open, Partitions, Rebalance};
+use weir_kafka::{Client, ClientError, Fed, Feed, Mark, Open, Partitions, Rebalance};
 
 use crate::commits::Order;
 use crate::instruments::{Ending, Of};
@@ -26,6 +26,8 @@ const LEAVING_WAIT: Duration = Duration::from_millis(5);
 pub(crate) enum Notice<P> {
     /// A partition can run.
     Opened(Box<Ready<P>>),
+    /// A partition begins there, once that is committed.
+    Begins { id: TopicPartition, cancelled: Arc<AtomicBool>, offset: i64, mark: Mark },
     /// A partition does not open before a person helps.
     Refused { id: TopicPartition, why: String },
     /// A processor died, on that record if on any.
@@ -128,6 +130,12 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
     async fn heed(&mut self, notice: Notice<W::Processor>) -> Result<(), ClientError> {
         match notice {
             Notice::Opened(ready) => self.opened(*ready).await?,
+            Notice::Begins { cancelled, .. } if cancelled.load(Ordering::SeqCst) => {}
+            Notice::Begins { id, offset, mark, .. } => {
+                tracing::info!(partition = %id, offset, "nothing is committed of a partition; it begins");
+                self.feed.begin(&id, offset, mark);
+                self.order(Order::Commit);
+            }
             Notice::Refused { id, why } => self.setup.status.update(|status| {
                 status.partitions.entry(id.to_string()).or_default().problem = Some(why);
             }),
@@ -268,8 +276,7 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
         }
         self.tick_due = Instant::now() + self.setup.settings.tick_interval;
         let now = self.setup.clock.now();
-        let open: Vec<_> = self.partitions.lock().values().cloned().collect();
-        for Open { partition, .. } in open {
+        for partition in self.feed.running() {
             let (entry, processing) = partition.admit(None, now.0);
             self.lanes.send(partition.id(), Work::Tick { entry, processing, now }).await;
         }

@@ -133,9 +133,6 @@ pub async fn run<W: Worker, C: Client>(
     let (lanes, ended) = start_parts(&worker, &setup);
     let mut backoff = Backoff::new(setup.settings.seed);
     let result = loop {
-        if *stop.borrow() {
-            break Ok(());
-        }
         let started = Instant::now();
         let error = match connect() {
             Ok(client) => match session(&worker, &setup, &lanes, client, stop.clone()).await {
@@ -146,6 +143,9 @@ pub async fn run<W: Worker, C: Client>(
             Err(error) => error,
         };
         setup.status.update(|status| status.assigned = false);
+        if *stop.borrow() {
+            break Ok(());
+        }
         if started.elapsed() > Duration::from_mins(1) {
             backoff.reset();
         }

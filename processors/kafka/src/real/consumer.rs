@@ -36,8 +36,8 @@ pub(super) struct Member {
 struct Context {
     log: Log,
     noted: Mutex<VecDeque<Rebalance>>,
-    /// Set from a loss being noted until it is answered: librdkafka forgets it with any assignment.
-    lost: AtomicBool,
+    /// Those whose loss is noted and not answered: librdkafka forgets it with any assignment.
+    lost: Mutex<Vec<TopicPartition>>,
     closing: AtomicBool,
     handed: Mutex<Handed>,
 }
@@ -55,7 +55,7 @@ impl Member {
         let context = Context {
             log: Log::new("consumer"),
             noted: Mutex::default(),
-            lost: AtomicBool::new(false),
+            lost: Mutex::default(),
             closing: AtomicBool::new(false),
             handed: Mutex::default(),
         };
@@ -122,12 +122,13 @@ impl Member {
     pub fn unassign(&self, gone: &[TopicPartition]) -> Result<(), ClientError> {
         let context = self.consumer.context();
         let answered = context.take_out(&self.consumer, gone);
-        context.lost.store(false, Ordering::SeqCst);
+        // A revocation that was noted before the loss is answered before it.
+        context.lost.lock().retain(|lost| !gone.contains(lost));
         answered.map_err(passing("unassign"))
     }
 
     pub fn lost(&self) -> bool {
-        self.consumer.context().lost.load(Ordering::SeqCst) || self.consumer.assignment_lost()
+        !self.consumer.context().lost.lock().is_empty() || self.consumer.assignment_lost()
     }
 
     pub fn pause(&self, partitions: &[TopicPartition]) -> Result<(), ClientError> {
@@ -267,7 +268,7 @@ impl ConsumerContext for Context {
         let noted = if given {
             Rebalance::Assigned(partitions)
         } else if consumer.assignment_lost() {
-            self.lost.store(true, Ordering::SeqCst);
+            self.lost.lock().extend(partitions.iter().cloned());
             Rebalance::Lost(partitions)
         } else {
             Rebalance::Revoked(partitions)
