@@ -5,12 +5,18 @@ use std::ops::Range;
 
 use crate::{DeadLetter, TopicPartition};
 
-/// Consecutive records of one partition, in offset order, never empty.
+/// Consecutive records of one partition, in offset order. It is empty only where every record was
+/// passed over, and no processor meets such a one.
 #[derive(Debug)]
 pub struct Batch {
     origin: TopicPartition,
     bytes: Vec<u8>,
     slots: Vec<Slot>,
+    /// The first offset it covers, and the one after the last.
+    first: i64,
+    next: i64,
+    /// Records that are not this group's to process.
+    passed_over: usize,
     /// The record being read: what a panic died on.
     reading: Cell<i64>,
 }
@@ -58,7 +64,7 @@ impl Batch {
         self.slots.len()
     }
 
-    /// Whether there is no record, which only a builder's empty batch has.
+    /// Whether there is no record: all that it covers was passed over.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
@@ -68,14 +74,19 @@ impl Batch {
         self.bytes.len()
     }
 
-    /// The first record's offset.
+    /// The offset of the first record, passed over or not.
     pub fn first_offset(&self) -> i64 {
-        self.slots.first().map_or(0, |slot| slot.offset)
+        self.first
     }
 
-    /// The offset after the last record's: what a commit of the whole batch says.
+    /// The offset after the last record's, passed over or not: what a commit of the whole batch says.
     pub fn next_offset(&self) -> i64 {
-        self.slots.last().map_or(0, |slot| slot.offset + 1)
+        self.next
+    }
+
+    /// How many records it covers that are not in it.
+    pub fn passed_over(&self) -> usize {
+        self.passed_over
     }
 
     /// The last record's timestamp, in milliseconds since the epoch.
@@ -154,7 +165,16 @@ pub struct BatchBuilder(Batch);
 impl BatchBuilder {
     /// Begins a batch of a partition.
     pub fn new(origin: TopicPartition) -> Self {
-        Self(Batch { origin, bytes: Vec::new(), slots: Vec::new(), reading: Cell::new(0) })
+        let batch = Batch {
+            origin,
+            bytes: Vec::new(),
+            slots: Vec::new(),
+            first: 0,
+            next: 0,
+            passed_over: 0,
+            reading: Cell::new(0),
+        };
+        Self(batch)
     }
 
     /// Copies a record to the batch's end. Its offset is above the last one's.
@@ -165,8 +185,12 @@ impl BatchBuilder {
         key: Option<&[u8]>,
         value: Option<&[u8]>,
         headers: impl Iterator<Item = Header<'h>>,
-    ) {
+    ) -> Record<'_> {
+        if self.is_empty() {
+            self.0.first = offset;
+        }
         let batch = &mut self.0;
+        batch.next = offset + 1;
         let mut copy = |part: &[u8]| {
             let start = batch.bytes.len();
             batch.bytes.extend_from_slice(part);
@@ -183,18 +207,28 @@ impl BatchBuilder {
                 batch.bytes.extend_from_slice(part);
             }
         }
-        let headers = start..batch.bytes.len();
-        batch.slots.push(Slot { offset, timestamp_ms, key, value, headers });
+        let slot = Slot { offset, timestamp_ms, key, value, headers: start..batch.bytes.len() };
+        batch.slots.push(slot.clone());
+        batch.record(&slot)
     }
 
-    /// How many records there are.
+    /// Takes the last record out again, which is not this group's to process: its offset counts as
+    /// done with the batch's.
+    pub fn pass_over(&mut self) {
+        let Some(Slot { key, value, headers, .. }) = self.0.slots.pop() else { return };
+        let start = key.or(value).unwrap_or(headers).start;
+        self.0.bytes.truncate(start);
+        self.0.passed_over += 1;
+    }
+
+    /// How many records were pushed, those passed over too.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.len() + self.0.passed_over
     }
 
     /// Whether nothing was pushed yet.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
     }
 
     /// The bytes of all records so far.
@@ -202,9 +236,9 @@ impl BatchBuilder {
         self.0.weight()
     }
 
-    /// The batch, if there is a record in it.
+    /// The batch, if anything was pushed.
     pub fn build(self) -> Option<Batch> {
-        (!self.0.is_empty()).then_some(self.0)
+        (!self.is_empty()).then_some(self.0)
     }
 }
 
@@ -226,6 +260,37 @@ mod tests {
         assert_eq!(records[0].headers.iter().count(), 2);
         assert_eq!((records[1].offset, records[1].key, records[1].value), (9, None, None));
         assert_eq!(batch.reading(), 9);
+    }
+
+    #[test]
+    fn what_is_passed_over_counts_as_done_and_is_not_there() {
+        let mut builder = BatchBuilder::new(TopicPartition::new("t", 0));
+        for offset in 3..8 {
+            let record = builder.push(offset, None, Some(b"key"), Some(&[7; 100]), [("h", &b"1"[..])].into_iter());
+            assert_eq!((record.offset, record.headers.get("h")), (offset, Some(&b"1"[..])));
+            if offset != 5 {
+                builder.pass_over();
+            }
+        }
+        assert_eq!((builder.len(), builder.is_empty()), (5, false));
+        let batch = builder.build().unwrap();
+        assert_eq!((batch.first_offset(), batch.next_offset(), batch.passed_over()), (3, 8, 4));
+        let records: Vec<_> = batch.records().collect();
+        assert_eq!((records.len(), records[0].offset, records[0].key), (1, 5, Some(&b"key"[..])));
+        assert_eq!(batch.weight(), 103 + 10, "only what is there weighs");
+    }
+
+    #[test]
+    fn a_batch_of_passed_over_records_alone_is_empty_and_has_its_offsets() {
+        let mut builder = BatchBuilder::new(TopicPartition::new("t", 0));
+        for offset in [4, 9] {
+            builder.push(offset, None, None, None, std::iter::empty());
+            builder.pass_over();
+        }
+        let batch = builder.build().unwrap();
+        assert!(batch.is_empty());
+        assert_eq!((batch.first_offset(), batch.next_offset(), batch.weight()), (4, 10, 0));
+        assert!(BatchBuilder::new(TopicPartition::new("t", 0)).build().is_none());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use crate::commands::{check, completions, generate, lag, run, skip, topics, up};
+use crate::commands::{check, completions, dlq, generate, lag, run, skip, state, topics, up};
 
 /// The exit code of a command that could not run.
 pub const COULD_NOT_RUN: u8 = 2;
@@ -45,6 +45,10 @@ pub enum Command {
     Lag(lag::Args),
     /// Passes over one record that a worker cannot get past.
     Skip(skip::Args),
+    /// Lists and shows dead letters, and sends them back to where their records stood.
+    Dlq(dlq::Args),
+    /// Shows what a worker has remembered, and drops it.
+    State(state::Args),
     /// Writes paced OTLP load into the topics.
     Generate(generate::Args),
     /// Writes a completion script for a shell to standard output.
@@ -121,6 +125,8 @@ impl Cli {
             Command::Topics(args) => topics::run(args, &self.common),
             Command::Lag(args) => lag::run(args, &self.common),
             Command::Skip(args) => skip::run(args, &self.common),
+            Command::Dlq(args) => dlq::run(args, &self.common),
+            Command::State(args) => state::run(args, &self.common),
             Command::Generate(args) => generate::run(args, &self.common),
             Command::Completions(args) => completions::run(args),
         }

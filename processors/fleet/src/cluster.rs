@@ -1,13 +1,22 @@
 //! The cluster as the commands see it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use regex::Regex;
+use weir_contract::TopicPartition;
 use weir_kafka::real::{Admin, Topic};
+use weir_kafka::{Class, ClientError, Committed};
 
 use crate::connection;
 use crate::topology::{Topology, Worker};
+
+/// How long a group's coordinator may take to be there.
+const COORDINATOR: Duration = Duration::from_secs(10);
+/// How long a call that failed is left alone.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// A cluster that has answered.
 pub struct Cluster {
@@ -40,6 +49,44 @@ impl Cluster {
     /// The cluster does not answer.
     pub fn topics(admin: &Admin) -> anyhow::Result<BTreeMap<String, Topic>> {
         Ok(admin.topics()?.into_iter().map(|topic| (topic.name.clone(), topic)).collect())
+    }
+
+    /// Every partition that a worker reads.
+    ///
+    /// # Errors
+    /// The cluster lacks a topic.
+    pub fn partitions(&self, worker: &Worker) -> anyhow::Result<Vec<TopicPartition>> {
+        let mut ids = Vec::new();
+        for topic in sources(worker, self.topics.keys().map(String::as_str)) {
+            let there = self.topics.get(topic);
+            let there =
+                there.with_context(|| format!("the cluster has no topic {topic}: `weir topics apply` creates it"))?;
+            ids.extend((0..there.partitions).map(|partition| TopicPartition::new(topic, partition)));
+        }
+        Ok(ids)
+    }
+
+    /// What a group has committed of partitions, in their order. A coordinator that has just started, or moved, does
+    /// not know it at once.
+    ///
+    /// # Errors
+    /// Kafka does not answer.
+    pub fn committed(&self, group: &str, of: &[TopicPartition]) -> Result<Vec<Option<Committed>>, ClientError> {
+        let retriable = |error: &ClientError| error.class == Class::Retriable;
+        retried(Instant::now() + COORDINATOR, retriable, || self.admin.committed(group, of))
+    }
+}
+
+/// The same call again, until it is done, fails with what does not pass, or the time is up.
+///
+/// # Errors
+/// Those of the call.
+pub fn retried<T, E>(until: Instant, passes: impl Fn(&E) -> bool, call: impl Fn() -> Result<T, E>) -> Result<T, E> {
+    loop {
+        match call() {
+            Err(error) if passes(&error) && Instant::now() < until => sleep(LOOK),
+            ended => return ended,
+        }
     }
 }
 

@@ -1,11 +1,14 @@
-//! One file a command: its flags, and what it does with them.
+//! One file a command: its flags, and what it does with them. `terminal` is what several show and ask.
 
 pub mod check;
 pub mod completions;
+pub mod dlq;
 pub mod generate;
 pub mod lag;
 pub mod run;
 pub mod skip;
+pub mod state;
+pub mod terminal;
 pub mod topics;
 pub mod up;
 
@@ -21,15 +24,6 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.context("could not write to standard output"),
     }
-}
-
-/// Asks on the terminal whether to go ahead.
-pub(crate) fn agreed() -> anyhow::Result<bool> {
-    // The answer of the command is on standard output; this is a question.
-    write!(std::io::stderr(), "weir: go ahead? [y/N] ").context("could not ask")?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).context("could not read the answer")?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Writes a remark for people to standard error.

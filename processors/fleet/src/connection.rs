@@ -32,6 +32,7 @@ impl Connection {
     pub fn new(topology: &Topology, worker: &Worker, brokers: real::Connection, prefetch_bytes: usize) -> Self {
         let instance = topology.process.instance_id.as_ref().map(|id| id.get_ref().clone());
         let unique = instance.clone().unwrap_or_else(|| format!("{:016x}", random()));
+        let (message_bytes_max, batch_bytes_max) = sizes(topology);
         Self(KafkaConfig {
             connection: brokers,
             group: worker.group.clone(),
@@ -44,9 +45,17 @@ impl Connection {
             transactional_id: format!("{}-{unique}", worker.group),
             prefetch_bytes,
             produce_bytes: PRODUCE_BYTES,
-            message_bytes_max: largest_record(topology) + RECORD_OVERHEAD_BYTES,
-            batch_bytes_max: smallest_batch(topology),
+            message_bytes_max,
+            batch_bytes_max,
         })
+    }
+
+    /// The way of a command that stands in for a worker: a member beside its instances, with a transactional ID of its
+    /// own.
+    pub fn beside(topology: &Topology, worker: &Worker, purpose: &str) -> Self {
+        let transactional_id = format!("{}-{purpose}", worker.group);
+        let Self(config) = Self::new(topology, worker, brokers(topology, false), 0);
+        Self(KafkaConfig { instance: None, transactional_id, ..config })
     }
 
     /// What the client may fetch ahead, in bytes.
@@ -95,20 +104,13 @@ pub fn limits(topology: &Topology) -> Limits {
     Limits { topics: Arc::new(topics), other_bytes: BROKERS_LIMIT_BYTES, state_bytes: BROKERS_LIMIT_BYTES }
 }
 
-/// What every topic takes in one batch, in bytes.
-fn smallest_batch(topology: &Topology) -> usize {
+/// The largest record that any topic takes, with what is added to it, and what every topic takes in one batch, both
+/// in bytes.
+pub fn sizes(topology: &Topology) -> (usize, usize) {
     let Limits { topics, other_bytes, .. } = limits(topology);
-    topics.values().copied().fold(other_bytes, usize::min)
-}
-
-/// The largest record that any topic takes, in bytes.
-pub fn largest_record(topology: &Topology) -> usize {
-    topology
-        .topics
-        .values()
-        .map(|topic: &Topic| topic.max_message_bytes.get_usize())
-        .max()
-        .unwrap_or(BROKERS_LIMIT_BYTES)
+    let (largest, smallest) = (topics.values().max().copied(), topics.values().min().copied());
+    let largest = largest.unwrap_or(other_bytes) + RECORD_OVERHEAD_BYTES;
+    (largest, smallest.unwrap_or(other_bytes).min(other_bytes))
 }
 
 /// A number that no other process has, from the keys that the standard library draws for its maps.

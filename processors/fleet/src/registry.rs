@@ -69,10 +69,7 @@ pub fn start_as<W: Worker>(
 ) -> anyhow::Result<()> {
     let prefetch = topology.process.budget.get_ref().get_usize() / PREFETCH_SHARE / names.len().max(1);
     for name in names {
-        let Some(worker) = topology.workers.get(name) else {
-            let known: Vec<_> = topology.workers.keys().map(String::as_str).collect();
-            anyhow::bail!("there is no worker {name:?} in the topology; there are: {}", known.join(", "));
-        };
+        let worker = topology.worker(name)?;
         let Kind::RemoteWrite(config) = &worker.kind;
         let settings = Settings {
             lanes: *topology.process.lanes.get_ref(),

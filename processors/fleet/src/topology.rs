@@ -15,6 +15,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use anyhow::Context;
 use serde::Deserialize;
 use weir_config::{ByteSize, Checker, Document, Problems, Reference, Resolve, Spanned, quoted, unset};
 
@@ -186,6 +187,17 @@ impl Default for Topology {
 }
 
 impl Topology {
+    /// The worker of that name.
+    ///
+    /// # Errors
+    /// There is none; it says which there are.
+    pub fn worker(&self, name: &str) -> anyhow::Result<&Worker> {
+        self.workers.get(name).with_context(|| {
+            let known: Vec<_> = self.workers.keys().map(String::as_str).collect();
+            format!("there is no worker {name:?} in the topology; there are: {}", known.join(", "))
+        })
+    }
+
     /// Reads `text`, called `file` in messages, with the `WEIR_` variables of `environment` over it.
     ///
     /// # Errors

@@ -214,7 +214,7 @@ impl<C: Client> Committer<C> {
         transaction.records.push(Arc::new(letters));
         if let Some(changelog) = &self.identity.state_topic {
             let changes = changes.into_iter().map(|(key, value)| state::entry(changelog, partition.id(), &key, value));
-            let position = state::position(changelog, partition.id(), front.position);
+            let position = state::position(changelog, partition.id(), Some(front.position));
             let records: Vec<_> = changes.chain(std::iter::once(position)).collect();
             transaction.summary.state += records.len();
             transaction.records.push(Arc::new(records));

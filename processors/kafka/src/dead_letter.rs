@@ -6,7 +6,7 @@ use weir_contract::{DeadLetter, Output, TopicPartition};
 use crate::Identity;
 
 /// The format of the `weir.dlq.*` headers.
-const VERSION: &str = "1";
+pub(crate) const VERSION: &str = "1";
 /// How much of a letter's detail is told, in bytes: names can be as long as records.
 const DETAIL_BYTES: usize = 1_000;
 

@@ -9,6 +9,7 @@ use weir_contract::{Batch, BatchBuilder, Budget, Partition, TopicPartition};
 use crate::client::{Arrived, Client, ClientError, Rebalance};
 use crate::commit::{Open, Partitions};
 use crate::mark::Mark;
+use crate::redrive;
 
 /// Why a record is rejected on which a processor died.
 const PROCESSOR_PANIC: &str = "processor_panic";
@@ -18,7 +19,7 @@ const SKIPPED: &str = "skipped";
 /// How much a batch holds.
 #[derive(Clone, Copy, Debug)]
 pub struct FeedLimits {
-    /// Records a batch, at most.
+    /// Records a batch, at most, those passed over too.
     pub batch_records: usize,
     /// Bytes a batch, after which no further record is added.
     pub batch_bytes: usize,
@@ -41,6 +42,7 @@ pub enum Life {
 pub struct Feed<C: Client> {
     client: Arc<C>,
     partitions: Partitions,
+    group: String,
     limits: FeedLimits,
     slots: BTreeMap<Arc<str>, BTreeMap<i32, Slot>>,
     throttled: bool,
@@ -67,7 +69,7 @@ struct Slot {
 pub struct Polled {
     /// What the group did.
     pub rebalance: Option<Rebalance>,
-    /// Batches, each of one partition.
+    /// Batches, each of one partition; empty are those of which every record was passed over.
     pub batches: Vec<Fed>,
 }
 
@@ -83,9 +85,11 @@ pub struct Fed {
 }
 
 impl<C: Client> Feed<C> {
-    /// A feed of nothing yet; `partitions` is what the committer commits.
-    pub fn new(client: Arc<C>, partitions: Partitions, limits: FeedLimits) -> Self {
-        Self { client, partitions, limits, slots: BTreeMap::new(), throttled: false, pauses: 0, failed: None }
+    /// A feed of nothing yet; `partitions` is what the committer commits. Redriven records that are
+    /// for another group than `group` are passed over.
+    pub fn new(client: Arc<C>, partitions: Partitions, group: &str, limits: FeedLimits) -> Self {
+        let group = group.to_owned();
+        Self { client, partitions, group, limits, slots: BTreeMap::new(), throttled: false, pauses: 0, failed: None }
     }
 
     /// Waits for something, at most `wait`. Whatever is there goes into batches; nothing waits for
@@ -97,13 +101,13 @@ impl<C: Client> Feed<C> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        let (slots, limits) = (&mut self.slots, self.limits);
+        let (slots, group, limits) = (&mut self.slots, &self.group, self.limits);
         let mut batches = Vec::new();
         let rebalance = self
             .client
             .poll(wait, &mut |record| {
                 let slot = slots.get_mut(record.topic).and_then(|topic| topic.get_mut(&record.partition));
-                slot.is_none_or(|slot| slot.take(record, limits, &mut batches))
+                slot.is_none_or(|slot| slot.take(record, group, limits, &mut batches))
             })
             .await;
         for slot in self.slots.values_mut().flat_map(BTreeMap::values_mut) {
@@ -314,7 +318,7 @@ impl Slot {
     }
 
     /// Takes a record that is new; whether there is room for another.
-    fn take(&mut self, record: Arrived<'_>, limits: FeedLimits, batches: &mut Vec<Fed>) -> bool {
+    fn take(&mut self, record: Arrived<'_>, group: &str, limits: FeedLimits, batches: &mut Vec<Fed>) -> bool {
         // One that was on its way when its partition was paused counts: the client goes on behind it.
         if !matches!(self.life, Life::Running | Life::Paused) || record.offset < self.next {
             return true;
@@ -325,7 +329,10 @@ impl Slot {
             self.flush(None, batches);
         }
         let building = self.building.get_or_insert_with(|| BatchBuilder::new(self.id.clone()));
-        building.push(record.offset, record.timestamp_ms, record.key, record.value, record.headers);
+        let pushed = building.push(record.offset, record.timestamp_ms, record.key, record.value, record.headers);
+        if redrive::is_for_another(pushed.headers, group) {
+            building.pass_over();
+        }
         let full = building.len() >= limits.batch_records || building.weight() >= limits.batch_bytes;
         if unread.is_some() || full {
             self.flush(unread, batches);

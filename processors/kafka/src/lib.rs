@@ -6,6 +6,8 @@
 //!
 //! - [`Feed`] turns what the client delivers into batches of open partitions.
 //! - [`open()`] finds a partition's state and its offset.
+//! - [`reset()`] drops a partition's state, so that it opens with none.
+//! - [`Found`] is what the dead-letter topic has, and what of it goes back to its origin.
 //! - [`Committer`] takes the finished front of every ledger into one transaction.
 
 mod client;
@@ -15,13 +17,18 @@ mod feed;
 mod mark;
 mod open;
 pub mod real;
+mod redrive;
+mod reset;
 mod state;
 
 pub use client::{Arrived, Class, Client, ClientError, Committed, Isolation, Offset, Rebalance, Take};
 pub use commit::{Committer, Open, Outcome, Partitions, Summary};
 pub use feed::{Fed, Feed, FeedLimits, Life, Polled};
 pub use mark::{LaterFormat, Mark};
-pub use open::{Gap, OpenError, Opened, Start, State, open};
+pub use open::{Gap, OpenError, Opened, Start, State, is_apart, open};
+pub use redrive::{Found, Letter, REDRIVES_MAX, Unfit, marker};
+pub use reset::reset;
+pub use state::Kept;
 
 /// Who a worker is to Kafka.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use weir_contract::TopicPartition;
 
 use crate::client::{Arrived, Client, ClientError, Committed, Isolation};
 use crate::mark::Mark;
-use crate::state::{self, StateRecord};
+use crate::state::Kept;
 
 /// Where a group without a committed offset begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,18 +145,20 @@ pub async fn open<C: Client>(
     let topic_id = client.topic_id(&source.topic).await?;
     let mut state = State::new();
     if let Some(topic) = state_topic {
-        let kept;
-        (state, kept) = read_state(client, source, topic).await?;
-        let claims = mark.state;
-        let offset = committed.as_ref().map(|committed| committed.offset);
-        // A worker that begins to keep state has offsets without the mark, and no position.
-        if (claims || kept.is_some()) && kept != offset {
+        let kept = read_state(client, source, topic).await?;
+        if kept.later {
+            let what = "the changelog's position record";
+            return Err(OpenError::LaterFormat { partition: source.clone(), what });
+        }
+        if is_apart(committed.as_ref(), kept.position) {
             // Whoever owns it by now may have committed between the two.
             if client.committed(source).await? != committed {
                 return Err(OpenError::Moved { partition: source.clone() });
             }
-            return Err(OpenError::Apart { partition: source.clone(), state: kept, committed: offset });
+            let committed = committed.map(|committed| committed.offset);
+            return Err(OpenError::Apart { partition: source.clone(), state: kept.position, committed });
         }
+        state = kept.entries;
     }
 
     if let (Some(committed), Some(before), Some(now)) = (&committed, &mark.topic_id, &topic_id)
@@ -190,35 +192,31 @@ fn read_mark(source: &TopicPartition, committed: Option<&Committed>) -> Result<M
     committed.map_or(Ok(Mark::default()), |committed| Mark::read(&committed.metadata).map_err(later))
 }
 
-/// Reads the changelog to its end: the state, and the source offset it belongs to.
-async fn read_state<C: Client>(
+/// Whether the state is not that of the committed offset, so that a partition refuses to open. A
+/// worker that begins to keep state has offsets without the mark, and no position.
+pub fn is_apart(committed: Option<&Committed>, position: Option<i64>) -> bool {
+    let claims = committed.is_some_and(|committed| Mark::read(&committed.metadata).is_ok_and(|mark| mark.state));
+    (claims || position.is_some()) && position != committed.map(|committed| committed.offset)
+}
+
+/// Reads the changelog to its end.
+pub(crate) async fn read_state<C: Client>(
     client: &C,
     source: &TopicPartition,
     topic: &Arc<str>,
-) -> Result<(State, Option<i64>), OpenError> {
+) -> Result<Kept, OpenError> {
     let changelog = TopicPartition::new(topic.clone(), source.partition);
     let (first, end) = client.bounds(&changelog, Isolation::Uncommitted).await?;
     let (_, stable) = client.bounds(&changelog, Isolation::Committed).await?;
     if stable < end {
         return Err(OpenError::NotStable { partition: changelog, stable, end });
     }
-    let mut entries = State::new();
-    let mut position = Ok(None);
+    let mut kept = Kept::default();
     client
         .scan(&changelog, first, &mut |record: Arrived<'_>| {
-            match record.key.and_then(|key| state::read_key(&source.topic, key)) {
-                Some(StateRecord::Entry(key)) => {
-                    match record.value {
-                        Some(value) => entries.insert(key.to_vec(), value.to_vec()),
-                        None => entries.remove(key),
-                    };
-                }
-                Some(StateRecord::Position) => position = record.value.map(state::read_position).transpose(),
-                None => {}
-            }
+            kept.take(&source.topic, &record);
             true
         })
         .await?;
-    let later = |_| OpenError::LaterFormat { partition: source.clone(), what: "the changelog's position record" };
-    Ok((entries, position.map_err(later)?))
+    Ok(kept)
 }

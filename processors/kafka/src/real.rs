@@ -24,10 +24,9 @@ mod reader;
 pub use admin::{Admin, NewTopic, Setting, Topic};
 pub use config::{Connection, KafkaConfig, OWNED, Protocol};
 pub use embedded::Embedded;
-pub use producer::LoadProducer;
+pub use producer::{LoadProducer, Transactions};
 
 use consumer::Member;
-use producer::Transactions;
 use reader::{Observer, Reader};
 
 /// How long a call waits for its answer.
@@ -50,7 +49,7 @@ impl Kafka {
     /// librdkafka refuses a property.
     pub fn open(config: &KafkaConfig) -> Result<Self, ClientError> {
         Ok(Self {
-            transactions: Transactions::open(config)?,
+            transactions: Transactions::new(&config.producer())?,
             reader: Reader::new(config.connection.clone(), &config.group),
             written: Observer::new(config.connection.clone(), "read_uncommitted"),
             embedded: config.connection.embedded,

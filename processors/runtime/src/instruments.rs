@@ -6,6 +6,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use weir_contract::Batch;
 
 /// A partition, as labels.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -33,6 +34,7 @@ pub struct Instruments {
     pub(crate) received_bytes: Family<Of, Counter>,
     /// The same over all partitions, for [`Instruments::totals`].
     pub(crate) received: [Counter; 2],
+    pub(crate) passed_over_records: Family<Of, Counter>,
     pub(crate) lag_records: Family<Of, Gauge>,
     pub(crate) rejected_records: Family<Because, Counter>,
     pub(crate) dead_letters: Counter,
@@ -75,13 +77,16 @@ impl Instruments {
         }
     }
 
-    pub(crate) fn received(&self, of: &Of, records: usize, bytes: usize) {
+    pub(crate) fn received(&self, of: &Of, batch: &Batch) {
         let [all_records, all_bytes] = &self.received;
         for (count, all, family) in
-            [(records, all_records, &self.received_records), (bytes, all_bytes, &self.received_bytes)]
+            [(batch.len(), all_records, &self.received_records), (batch.weight(), all_bytes, &self.received_bytes)]
         {
             all.inc_by(count as u64);
             family.get_or_create(of).inc_by(count as u64);
+        }
+        if batch.passed_over() > 0 {
+            self.passed_over_records.get_or_create(of).inc_by(batch.passed_over() as u64);
         }
     }
 
@@ -92,6 +97,7 @@ impl Instruments {
             received_records: Family::default(),
             received_bytes: Family::default(),
             received: Default::default(),
+            passed_over_records: Family::default(),
             lag_records: Family::default(),
             rejected_records: Family::default(),
             dead_letters: Counter::default(),
@@ -116,6 +122,8 @@ impl Instruments {
         registry.register("records_received", "Records taken from Kafka", self.received_records.clone());
         let help = "What the records taken from Kafka weigh";
         registry.register_with_unit("received", help, Unit::Bytes, self.received_bytes.clone());
+        let help = "Redriven records for another group, which were passed over";
+        registry.register("records_passed_over", help, self.passed_over_records.clone());
         registry.register("lag_records", "Records behind the end of the partition", self.lag_records.clone());
         registry.register("records_rejected", "Records rejected, by reason", self.rejected_records.clone());
         registry.register("dead_letters", "Dead letters committed", self.dead_letters.clone());

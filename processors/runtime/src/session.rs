@@ -156,9 +156,13 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
 
     async fn dispatch(&self, fed: Fed) {
         let Fed { partition, batch, unread } = fed;
-        self.setup.instruments.received(&of(partition.id()), batch.len(), batch.weight());
+        self.setup.instruments.received(&of(partition.id()), &batch);
         let now = self.setup.clock.now().0;
         let (entry, processing) = partition.admit(Some((batch.first_offset(), batch.next_offset())), now);
+        if batch.is_empty() {
+            // Every record was passed over: done as soon as what came before is.
+            return processing.release();
+        }
         let charge = self.setup.budget.charge(batch.weight());
         self.lanes.send(partition.id(), Work::Batch { entry, processing, batch, charge, unread }).await;
     }

@@ -239,7 +239,7 @@ async fn session<W: Worker, C: Client>(
         worker,
         setup,
         lanes,
-        feed: Feed::new(Arc::clone(&client), Arc::clone(&partitions), setup.settings.batch),
+        feed: Feed::new(Arc::clone(&client), Arc::clone(&partitions), &setup.identity.group, setup.settings.batch),
         client: Arc::clone(&client),
         partitions,
         orders,

@@ -1,25 +1,19 @@
 //! `weir lag`: how far each worker is behind, and what holds it.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::Context;
 use serde::Serialize;
 use serde_json::json;
 use weir_contract::TopicPartition;
-use weir_kafka::{Class, ClientError, Committed, Isolation};
+use weir_kafka::Isolation;
 
 use crate::cli::{Answer, Common};
-use crate::cluster::{Cluster, sources};
+use crate::cluster::Cluster;
 use crate::topology::{self, Start, Topology, Worker};
 use status::Held;
 
 mod status;
-
-/// How long a group's coordinator may take to be there.
-const COORDINATOR: Duration = Duration::from_secs(10);
-/// How often it is asked.
-const LOOK: Duration = Duration::from_millis(200);
 
 /// Flags of `weir lag`.
 #[derive(Debug, clap::Args)]
@@ -107,50 +101,23 @@ pub fn run(args: &Args, common: &Common) -> anyhow::Result<Answer> {
 }
 
 /// The named workers; all of them where none is named.
-pub(super) fn chosen<'t>(topology: &'t Topology, names: &[String]) -> anyhow::Result<Vec<(&'t str, &'t Worker)>> {
+fn chosen<'t>(topology: &'t Topology, names: &'t [String]) -> anyhow::Result<Vec<(&'t str, &'t Worker)>> {
     if names.is_empty() {
         return Ok(topology.workers.iter().map(|(name, worker)| (name.as_str(), worker)).collect());
     }
-    let find = |name: &String| {
-        topology.workers.get_key_value(name).map(|(name, worker)| (name.as_str(), worker)).with_context(|| {
-            let known: Vec<_> = topology.workers.keys().map(String::as_str).collect();
-            format!("there is no worker {name:?} in the topology; there are: {}", known.join(", "))
-        })
-    };
-    names.iter().map(find).collect()
+    names.iter().map(|name| Ok((name.as_str(), topology.worker(name)?))).collect()
 }
 
 fn look(topology: &Topology, worker: &Worker) -> anyhow::Result<Behind> {
     let cluster = Cluster::reach(topology, &worker.group)?;
-    let mut ids = Vec::new();
-    for topic in sources(worker, cluster.topics.keys().map(String::as_str)) {
-        let there = cluster.topics.get(topic);
-        let there =
-            there.with_context(|| format!("the cluster has no topic {topic}: `weir topics apply` creates it"))?;
-        ids.extend((0..there.partitions).map(|partition| TopicPartition::new(topic, partition)));
-    }
-    let committed = committed(&cluster, &worker.group, &ids)?;
+    let ids = cluster.partitions(worker)?;
+    let committed = cluster.committed(&worker.group, &ids)?;
     let mut partitions = Vec::new();
     for (id, committed) in ids.iter().zip(committed) {
         partitions.push(measure(&cluster, worker.start, id, committed.map(|committed| committed.offset))?);
     }
     let lag_records = partitions.iter().map(|partition| partition.lag_records).sum();
     Ok(Behind { group: worker.group.clone(), lag_records, problem: None, partitions })
-}
-
-/// What the group has committed. A coordinator that has just started, or moved, does not know it at once.
-pub(super) fn committed(
-    cluster: &Cluster,
-    group: &str,
-    ids: &[TopicPartition],
-) -> Result<Vec<Option<Committed>>, ClientError> {
-    let until = Instant::now() + COORDINATOR;
-    loop {
-        match cluster.admin.committed(group, ids) {
-            Err(error) if error.class == Class::Retriable && Instant::now() < until => std::thread::sleep(LOOK),
-            answer => return answer,
-        }
-    }
 }
 
 fn measure(cluster: &Cluster, start: Start, id: &TopicPartition, committed: Option<i64>) -> anyhow::Result<Partition> {

@@ -1,12 +1,10 @@
 //! `weir skip`: passes over one record that a worker cannot get past.
 
-use std::io::IsTerminal;
-
 use anyhow::{Context, bail, ensure};
 use weir_contract::TopicPartition;
 use weir_kafka::{Isolation, Mark, Offset};
 
-use super::lag::{chosen, committed};
+use super::terminal::{agreed, asks};
 use crate::cli::{Answer, Common};
 use crate::cluster::Cluster;
 use crate::topology;
@@ -46,17 +44,14 @@ pub(crate) fn partition(text: &str) -> Result<TopicPartition, String> {
 /// # Errors
 /// There is no such record ahead of the worker, the worker runs, or Kafka does not answer.
 pub fn run(args: &Args, common: &Common) -> anyhow::Result<Answer> {
-    let asks = !args.yes;
-    if asks && !std::io::stdin().is_terminal() {
-        bail!("there is no terminal to ask on: pass --yes");
-    }
+    let asks = asks(args.yes, "lag", "skip")?;
     let (topology, _) = topology::load(common.topology.as_deref())?;
-    let [(name, worker)] = chosen(&topology, std::slice::from_ref(&args.worker))?[..] else { return Ok(Answer::No) };
+    let (name, worker) = (&args.worker, topology.worker(&args.worker)?);
     let (id, offset) = (&args.partition, args.offset);
     let cluster = Cluster::reach(&topology, &worker.group)?;
     let known = cluster.topics.get(&*id.topic).is_some_and(|topic| (0..topic.partitions).contains(&id.partition));
     ensure!(known, "the cluster has no partition {id}");
-    let now = committed(&cluster, &worker.group, std::slice::from_ref(id))?.into_iter().next().flatten();
+    let now = cluster.committed(&worker.group, std::slice::from_ref(id))?.into_iter().next().flatten();
     let now = now.with_context(|| format!("group {} has committed nothing of {id} yet", worker.group))?;
     let mut mark = Mark::read(&now.metadata)
         .map_err(|_| anyhow::anyhow!("the offset of {id} was committed by a later version of Weir: use that one"))?;
@@ -66,7 +61,7 @@ pub fn run(args: &Args, common: &Common) -> anyhow::Result<Answer> {
     mark.skip.insert(offset);
     ensure!(mark.skip.len() <= SKIPS, "{SKIPS} records of {id} wait to be skipped already: let the worker reach them");
     super::remark(&format!("worker {name} will put offset {offset} of {id} into the dead letters, unread"));
-    if asks && !super::agreed()? {
+    if asks && !agreed()? {
         super::remark("nothing was changed");
         return Ok(Answer::No);
     }

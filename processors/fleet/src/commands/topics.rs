@@ -1,7 +1,6 @@
 //! `weir topics`: makes the cluster's topics those of the topology, and never deletes anything.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -9,6 +8,7 @@ use serde_json::json;
 use weir_kafka::real::{Admin, NewTopic, Topic};
 
 use super::run::runtime;
+use super::terminal::{agreed, asks};
 use crate::cli::{Answer, Common};
 use crate::cluster::{Cluster, sources};
 use crate::topology::{self, Topology};
@@ -88,10 +88,7 @@ fn show(args: &PlanArgs, topology: &Topology) -> anyhow::Result<Answer> {
 }
 
 fn apply(args: &ApplyArgs, topology: &Topology) -> anyhow::Result<Answer> {
-    let asks = !args.yes;
-    if asks && !std::io::stdin().is_terminal() {
-        anyhow::bail!("there is no terminal to ask on: look at `weir topics plan`, then run `weir topics apply --yes`");
-    }
+    let asks = asks(args.yes, "topics plan", "topics apply")?;
     let Cluster { admin, topics } = Cluster::reach(topology, GROUP)?;
     let plan = compare(topology, &admin, &topics)?;
     super::print(&plan.to_string())?;
@@ -102,7 +99,7 @@ fn apply(args: &ApplyArgs, topology: &Topology) -> anyhow::Result<Answer> {
     if plan.steps.is_empty() {
         return Ok(Answer::Yes);
     }
-    if asks && !super::agreed()? {
+    if asks && !agreed()? {
         super::remark("nothing was changed");
         return Ok(Answer::No);
     }

@@ -177,6 +177,29 @@ impl Admin {
         commit_plainly(&auditor, std::slice::from_ref(offset)).map_err(failed)
     }
 
+    /// How many members a group has; none, where there is no such group.
+    ///
+    /// # Errors
+    /// Kafka does not answer, or the group may not be described.
+    pub fn members(&self, group: &str) -> Result<usize, ClientError> {
+        let wait_ms = i32::try_from(CALL.as_millis()).unwrap_or(i32::MAX);
+        let members = raw::members(self.client.inner(), group, wait_ms);
+        match members.map_err(|error| passing("members")(error.into()))? {
+            raw::Members::Count(count) => Ok(count),
+            raw::Members::Late => Err(late("members")),
+            raw::Members::Refused(why) => Err(refused("members", group, why)),
+        }
+    }
+
+    /// The offset of the first record at that time (milliseconds since the epoch) or later; the
+    /// end, where there is none.
+    ///
+    /// # Errors
+    /// Kafka does not answer.
+    pub fn offset_at(&self, partition: &TopicPartition, timestamp_ms: i64) -> Result<i64, ClientError> {
+        self.stable.offset_at(partition, timestamp_ms)
+    }
+
     /// The first offset, and the end as that isolation sees it.
     ///
     /// # Errors

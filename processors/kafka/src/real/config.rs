@@ -160,6 +160,29 @@ impl Connection {
         config
     }
 
+    /// A transactional producer, which may hold so many bytes that are not sent yet; the largest record
+    /// and the largest batch of several records, in bytes.
+    pub(super) fn producer(
+        &self,
+        id: &str,
+        queue_bytes: usize,
+        (message_bytes_max, batch_bytes_max): (usize, usize),
+    ) -> ClientConfig {
+        let mut config = self.base(&[("compression.type", "zstd")]);
+        let queue = queue_bytes.max(2 * message_bytes_max);
+        let records = (queue / RECORD_OVERHEAD_BYTES).clamp(10_000, 10_000_000);
+        config
+            .set("transactional.id", id)
+            .set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS.to_string())
+            .set("enable.idempotence", "true")
+            .set("partitioner", "murmur2_random")
+            .set("batch.size", batch_bytes_max.clamp(1, 2_147_483_647).to_string())
+            .set("message.max.bytes", message_bytes_max.clamp(1000, 1_000_000_000).to_string())
+            .set("queue.buffering.max.messages", records.to_string())
+            .set("queue.buffering.max.kbytes", kib(queue, 2_147_483_647).to_string());
+        config
+    }
+
     /// A producer without transactions.
     pub(super) fn load(&self) -> ClientConfig {
         let mut config = self.base(&[("compression.type", "zstd")]);
@@ -205,19 +228,8 @@ impl KafkaConfig {
 
     /// The transactional producer.
     pub(super) fn producer(&self) -> ClientConfig {
-        let mut config = self.connection.base(&[("compression.type", "zstd")]);
-        let queue = self.produce_bytes.max(2 * self.message_bytes_max);
-        let records = (queue / RECORD_OVERHEAD_BYTES).clamp(10_000, 10_000_000);
-        config
-            .set("transactional.id", &self.transactional_id)
-            .set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS.to_string())
-            .set("enable.idempotence", "true")
-            .set("partitioner", "murmur2_random")
-            .set("message.max.bytes", self.message_bytes_max.clamp(1000, 1_000_000_000).to_string())
-            .set("batch.size", self.batch_bytes_max.clamp(1, 2_147_483_647).to_string())
-            .set("queue.buffering.max.messages", records.to_string())
-            .set("queue.buffering.max.kbytes", kib(queue, 2_147_483_647).to_string());
-        config
+        let sizes = (self.message_bytes_max, self.batch_bytes_max);
+        self.connection.producer(&self.transactional_id, self.produce_bytes, sizes)
     }
 }
 

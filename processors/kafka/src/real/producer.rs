@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
@@ -16,18 +17,20 @@ use weir_contract::Output;
 
 use super::context::Log;
 use super::error::{late, passing, transaction, why};
-use super::{CALL, Connection, KafkaConfig, list};
+use super::{CALL, Connection, list};
 use crate::client::{Class, ClientError, Offset};
 
 /// How long a try to initialise transactions waits. librdkafka goes on with it beside, and a worker that is told to
 /// stop looks only in between.
 const INIT: Duration = Duration::from_secs(2);
+/// What a producer beside the group may hold that is not sent yet, in bytes.
+const QUEUE_BYTES: usize = 32 << 20;
 /// How long a full queue is left alone.
 const FULL: Duration = Duration::from_millis(2);
 
 /// The transactional producer. A thread of its own serves deliveries: one that failed fails the
 /// transaction, which its commit then says.
-pub(super) struct Transactions {
+pub struct Transactions {
     producer: ThreadedProducer<Deliveries>,
     /// The offsets in the transaction, where the broker is the embedded one.
     offsets: Mutex<Vec<Offset>>,
@@ -39,20 +42,42 @@ struct Deliveries {
 }
 
 impl Transactions {
-    pub fn open(config: &KafkaConfig) -> Result<Self, ClientError> {
-        let producer = config.producer().create_with_context(Deliveries::new("producer"));
+    /// Opens a producer; it connects beside. A transactional ID has one at a time; the largest record and
+    /// the largest batch of several records, in bytes.
+    ///
+    /// # Errors
+    /// librdkafka refuses a property.
+    pub fn open(connection: &Connection, id: &str, sizes: (usize, usize)) -> Result<Self, ClientError> {
+        Self::new(&connection.producer(id, QUEUE_BYTES, sizes))
+    }
+
+    pub(super) fn new(config: &ClientConfig) -> Result<Self, ClientError> {
+        let producer = config.create_with_context(Deliveries::new("producer"));
         Ok(Self { producer: producer.map_err(passing("opening the producer"))?, offsets: Mutex::default() })
     }
 
+    /// Fences earlier producers of the transactional ID, whose transactions have ended then: one that
+    /// was open is aborted.
+    ///
+    /// # Errors
+    /// Retriable: call it again. Fatal otherwise.
     pub fn init(&self) -> Result<(), ClientError> {
         self.producer.init_transactions(INIT).map_err(transaction("init_transactions"))
     }
 
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// What librdkafka says.
     pub fn begin(&self) -> Result<(), ClientError> {
         self.offsets.lock().clear();
         self.producer.begin_transaction().map_err(transaction("begin"))
     }
 
+    /// Adds a record to the transaction.
+    ///
+    /// # Errors
+    /// What librdkafka says.
     pub fn produce(&self, output: &Output) -> Result<(), ClientError> {
         send(&self.producer, output, || match self.producer.client().fatal_error() {
             Some(_) => Class::Fatal,
@@ -61,7 +86,7 @@ impl Transactions {
         })
     }
 
-    pub fn send_offsets(&self, offsets: &[Offset], group: &ConsumerGroupMetadata) -> Result<(), ClientError> {
+    pub(super) fn send_offsets(&self, offsets: &[Offset], group: &ConsumerGroupMetadata) -> Result<(), ClientError> {
         let failed = transaction("send_offsets");
         let list = list::at(offsets.iter().map(|offset| (&offset.partition, Some(offset.offset)))).map_err(&failed)?;
         for offset in offsets {
@@ -74,16 +99,24 @@ impl Transactions {
         Ok(())
     }
 
+    /// Ends the transaction with all that is in it.
+    ///
+    /// # Errors
+    /// Retriable: undecided, call it again and never abort. Abortable: nothing was committed.
     pub fn commit(&self) -> Result<(), ClientError> {
         self.producer.commit_transaction(CALL).map_err(transaction("commit"))
     }
 
+    /// Ends the transaction with nothing.
+    ///
+    /// # Errors
+    /// Retriable: call it again.
     pub fn abort(&self) -> Result<(), ClientError> {
         self.producer.abort_transaction(CALL).map_err(transaction("abort"))
     }
 
     /// The offsets of the last transaction.
-    pub fn take_offsets(&self) -> Vec<Offset> {
+    pub(super) fn take_offsets(&self) -> Vec<Offset> {
         std::mem::take(&mut self.offsets.lock())
     }
 }

@@ -1,7 +1,7 @@
 //! The calls of librdkafka that rdkafka does not offer, or not as they are needed.
 #![expect(
     unsafe_code,
-    reason = "rdkafka panics on a header whose name is not UTF-8, does not tell a group's generation \
+    reason = "rdkafka panics on a header whose name is not UTF-8, does not tell a group's generation, its members \
               or a topic's ID, and replaces all of a topic's settings, without a word when the brokers refuse them"
 )]
 
@@ -200,6 +200,73 @@ unsafe fn answer(event: *mut bindings::rd_kafka_event_t) -> Altered {
         }
     }
     Altered::Done
+}
+
+/// What is known of a group's members.
+pub(super) enum Members {
+    /// So many there are.
+    Count(usize),
+    /// The brokers have not answered in time.
+    Late,
+    /// They refuse to tell.
+    Refused(String),
+}
+
+/// Asks how many members a group has, of whichever protocol; waits for the answer, at most so many
+/// milliseconds.
+pub(super) fn members<C: ClientContext>(client: &Client<C>, group: &str, wait_ms: i32) -> Result<Members, NulError> {
+    let group = CString::new(group)?;
+    let mut asked = group.as_ptr();
+    // SAFETY: the client is alive while it is borrowed, and librdkafka copies the name. Queue and
+    // event are destroyed once, after their last use; the answer's parts live as long as the event.
+    unsafe {
+        let queue = bindings::rd_kafka_queue_new(client.native_ptr());
+        bindings::rd_kafka_DescribeConsumerGroups(client.native_ptr(), &raw mut asked, 1, ptr::null(), queue);
+        let event = bindings::rd_kafka_queue_poll(queue, wait_ms);
+        let members = counted(event);
+        if !event.is_null() {
+            bindings::rd_kafka_event_destroy(event);
+        }
+        bindings::rd_kafka_queue_destroy(queue);
+        Ok(members)
+    }
+}
+
+/// Reads the answer to the question for a group.
+///
+/// # Safety
+/// The event is null or alive.
+unsafe fn counted(event: *mut bindings::rd_kafka_event_t) -> Members {
+    if event.is_null() {
+        return Members::Late;
+    }
+    // SAFETY: the event is alive, and its parts with it; librdkafka says how many groups there are.
+    unsafe {
+        if bindings::rd_kafka_event_error(event) != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Members::Refused(text(bindings::rd_kafka_event_error_string(event)));
+        }
+        let result = bindings::rd_kafka_event_DescribeConsumerGroups_result(event);
+        if result.is_null() {
+            return Members::Late; // something else was on the queue
+        }
+        let mut count = 0;
+        let groups = bindings::rd_kafka_DescribeConsumerGroups_result_groups(result, &raw mut count);
+        if count != 1 {
+            return Members::Late;
+        }
+        let group = *groups;
+        let error = bindings::rd_kafka_ConsumerGroupDescription_error(group);
+        if error.is_null() {
+            return Members::Count(bindings::rd_kafka_ConsumerGroupDescription_member_count(group));
+        }
+        match bindings::rd_kafka_error_code(error) {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => {
+                Members::Count(bindings::rd_kafka_ConsumerGroupDescription_member_count(group))
+            }
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND => Members::Count(0),
+            _ => Members::Refused(text(bindings::rd_kafka_error_string(error))),
+        }
+    }
 }
 
 /// A copy of librdkafka's words.
