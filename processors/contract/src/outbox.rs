@@ -231,9 +231,9 @@ mod tests {
         let value = |bytes| vec![0; bytes];
         assert_eq!((out.remember(value(9), value(61)), out.remember(value(9), value(60))), (Err(too_large), Ok(())));
         let kept = Released { hold: out.keep(1), items: Vec::new() };
-        let (error, released) = out.journal(value(9), Some(value(61)), vec![kept]).unwrap_err();
+        let (error, released) = out.journal(vec![1; 9], Some(value(61)), vec![kept]).unwrap_err();
         assert_eq!((error, released.len()), (too_large, 1), "and what it would have let out is still there");
-        out.journal(value(9), Some(value(60)), released).unwrap();
+        out.journal(vec![1; 9], Some(value(60)), released).unwrap();
         let filled = out.finish();
         let carried = filled.carried;
         assert_eq!((carried.outputs.len(), carried.state.len(), filled.journal.len()), (1, 1, 1));
