@@ -1,8 +1,9 @@
-//! What the metrics worker costs on a real Kafka, beside what it costs to read the same records and do nothing.
+//! What Weir costs on a real Kafka, beside a bare librdkafka that does the same or less.
 //!
-//! `scripts/bench metrics` builds and runs it.
+//! `scripts/bench` builds and runs it.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::print_stderr,
@@ -10,66 +11,40 @@
     reason = "a measurement that fails, fails; figures are for people"
 )]
 
-mod drain;
-mod load;
+mod delivery;
+mod figure;
+mod metrics;
 mod process;
-mod receiver;
-mod report;
-mod worker;
 
-use std::path::PathBuf;
+use clap::{Parser, Subcommand};
 
-use clap::Parser;
-use weir_tests::stack::Kafka;
-
-use crate::load::Shape;
-use crate::report::{Report, Row};
-
-/// What the metrics worker costs, beside a bare librdkafka that reads the same topics.
+/// What Weir costs, beside a bare librdkafka.
 #[derive(Debug, Parser)]
-#[command(name = "bench metrics")]
+#[command(name = "bench")]
 struct Args {
-    /// Data points of each shape and compression.
-    #[arg(long, default_value_t = 2_000_000)]
-    points: u64,
-    /// Series, about.
-    #[arg(long, default_value_t = 100_000)]
-    series: usize,
-    /// Only the shapes with this in their names.
-    #[arg(long, default_value = "")]
-    shape: String,
-    /// One JSON object instead of tables.
-    #[arg(long)]
-    json: bool,
-    /// The program to measure.
-    #[arg(long)]
-    weir: PathBuf,
+    #[command(subcommand)]
+    what: What,
     /// What Cargo says to every benchmark.
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, global = true)]
     bench: bool,
 }
 
-/// How the Collector's exporter may compress its batches.
-const COMPRESSIONS: [&str; 2] = ["snappy", "zstd"];
+#[derive(Debug, Subcommand)]
+enum What {
+    /// The metrics worker, beside a librdkafka that reads the same topics.
+    Metrics(metrics::Args),
+    /// The delivery protocol with the counting worker, beside a librdkafka that reads, writes and commits.
+    Delivery(delivery::Args),
+}
 
 fn main() {
     let args = Args::parse();
-    let kafka = Kafka::start(1);
-    let mut report = Report::new(args.json);
-    for shape in Shape::all().iter().filter(|shape| shape.name.contains(&args.shape)) {
-        let topics = COMPRESSIONS.map(|compression| (compression, kafka.topic(compression, 12)));
-        let filled = load::fill(&kafka, shape, &topics, args.points, args.series);
-        report.shape(shape.name, &filled);
-        for (compression, topic) in &topics {
-            let drain = drain::run(&kafka, topic, filled.records);
-            report.row(&Row { what: "librdkafka", compression, cost: drain, drain, filled: &filled });
-            // What is sent is the same for both.
-            for protocol in ["2.0", "1.0"].into_iter().take(if *compression == "snappy" { 2 } else { 1 }) {
-                let cost = worker::run(&kafka, topic, protocol, &args.weir, &filled);
-                let what = format!("weir {protocol}");
-                report.row(&Row { what: &what, compression, cost, drain, filled: &filled });
-            }
-        }
+    let cores = std::thread::available_parallelism().unwrap();
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap();
+    let load = load.split(' ').next().unwrap();
+    eprintln!("{cores} cores, load average {load}; the broker and what it takes run on the same ones");
+    match args.what {
+        What::Metrics(args) => metrics::run(&args),
+        What::Delivery(args) => delivery::run(&args),
     }
-    report.finish();
 }

@@ -1,7 +1,9 @@
-//! The metrics job under test: a topic, a group, and the processes of `weir run metrics` that share them.
+//! A job under test: a topic, a group, and the processes that share them: `weir run metrics`, or the counting worker.
 
 use std::fmt::Write;
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -37,12 +39,22 @@ pub(crate) fn cluster() -> &'static Kafka {
     })
 }
 
-/// A topic of metrics and the group that reads it, both of the same name.
+/// What runs in the processes of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// `weir run metrics`.
+    Metrics,
+    /// The counting worker.
+    Counting,
+}
+
+/// A topic and the group that reads it, both of the same name.
 pub(crate) struct Job {
     pub kafka: &'static Kafka,
     /// The topic, and the group.
     pub name: String,
-    partitions: i32,
+    pub partitions: i32,
+    program: Program,
     /// What its `topology.toml` says besides.
     topology: Topology,
 }
@@ -54,9 +66,9 @@ pub(crate) struct Topology {
     pub properties: &'static str,
     /// Of `[process]`.
     pub process: &'static str,
-    /// Of `[worker.metrics]`.
+    /// Of the worker's table.
     pub worker: &'static str,
-    /// Of `[worker.metrics.remote_write]`, `url` apart.
+    /// Of its table `remote_write`, `url` apart.
     pub remote_write: &'static str,
 }
 
@@ -64,16 +76,58 @@ pub(crate) struct Topology {
 pub(crate) struct Member {
     pub process: Process,
     admin: String,
+    worker: &'static str,
+}
+
+impl Program {
+    /// What the worker is called.
+    fn worker(self) -> &'static str {
+        match self {
+            Self::Metrics => "metrics",
+            Self::Counting => "counting",
+        }
+    }
+
+    fn start(self, folder: &Path, job: &Job) -> Process {
+        match self {
+            Self::Metrics => weir(folder, &["run", "metrics"]),
+            Self::Counting => {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_counting"));
+                command.args(["--topology", "topology.toml"]);
+                command.args(["--output", &job.output(), "--state", &job.state()]);
+                Process::spawn("counting", folder, &command)
+            }
+        }
+    }
 }
 
 impl Job {
-    /// A job of a name of its own, made from `name`.
+    /// A metrics job of a name of its own, made from `name`.
     pub fn new(name: &str, partitions: i32, topology: Topology) -> Self {
-        let kafka = cluster();
-        Self { kafka, name: kafka.topic(name, partitions), partitions, topology }
+        Self::on(cluster(), Program::Metrics, name, partitions, topology)
     }
 
-    /// Starts a process that writes to `url`; its admin server answers when this returns.
+    /// A job on that cluster; where it counts, with the topics of its output and its state.
+    pub fn on(kafka: &'static Kafka, program: Program, name: &str, partitions: i32, topology: Topology) -> Self {
+        let job = Self { kafka, name: kafka.topic(name, partitions), partitions, program, topology };
+        if program == Program::Counting {
+            kafka.create_topic(&job.output(), partitions, &[]);
+            kafka.create_topic(&job.state(), partitions, &[("cleanup.policy", "compact")]);
+        }
+        job
+    }
+
+    /// Where the counting worker writes every change.
+    pub fn output(&self) -> String {
+        format!("{}-counts", self.name)
+    }
+
+    /// Its changelog.
+    pub fn state(&self) -> String {
+        format!("{}-state", self.name)
+    }
+
+    /// Starts a process that delivers to `url`; its admin server answers when this returns.
     #[track_caller]
     pub fn start(&self, url: &str) -> Member {
         self.start_at(&self.kafka.bootstrap(Listener::Plain), url)
@@ -82,23 +136,34 @@ impl Job {
     /// As [`Job::start`], with Kafka at another address.
     #[track_caller]
     pub fn start_at(&self, brokers: &str, url: &str) -> Member {
-        let (folder, admin) = (folder("job"), format!("127.0.0.1:{}", free_ports()));
-        fs::write(folder.join("topology.toml"), self.text(brokers, &admin, url)).unwrap();
-        let mut process = weir(&folder, &["run", "metrics"]);
-        wait_until(SOON, "admin server", || {
-            assert!(process.is_running(), "weir ended: {}", process.stderr());
-            http::get(&format!("http://{admin}/healthz"), &[])
-        });
-        Member { process, admin }
+        self.start_with(brokers, url, "")
     }
 
-    fn text(&self, brokers: &str, admin: &str, url: &str) -> String {
+    /// As [`Job::start`], with a name that outlives it.
+    #[track_caller]
+    pub fn start_as(&self, url: &str, instance: &str) -> Member {
+        self.start_with(&self.kafka.bootstrap(Listener::Plain), url, &format!("instance_id = \"{instance}\"\n"))
+    }
+
+    #[track_caller]
+    fn start_with(&self, brokers: &str, url: &str, identity: &str) -> Member {
+        let (folder, admin) = (folder("job"), format!("127.0.0.1:{}", free_ports()));
+        fs::write(folder.join("topology.toml"), self.text(brokers, &admin, url, identity)).unwrap();
+        let mut process = self.program.start(&folder, self);
+        wait_until(SOON, "admin server", || {
+            assert!(process.is_running(), "it ended: {}", process.stderr());
+            http::get(&format!("http://{admin}/healthz"), &[])
+        });
+        Member { process, admin, worker: self.program.worker() }
+    }
+
+    fn text(&self, brokers: &str, admin: &str, url: &str, identity: &str) -> String {
         let (Topology { properties, process, worker, remote_write }, name) = (&self.topology, &self.name);
-        let brokers = brokers.replace(',', "\", \"");
+        let (brokers, kind) = (brokers.replace(',', "\", \""), self.program.worker());
         let mut text = format!("[kafka]\nbrokers = [\"{brokers}\"]\n[kafka.properties]\n{properties}\n");
-        write!(text, "[process]\nadmin = \"{admin}\"\n{process}\n").unwrap();
-        write!(text, "[worker.metrics]\ntopics = [\"{name}\"]\ngroup = \"{name}\"\n{worker}\n").unwrap();
-        write!(text, "[worker.metrics.remote_write]\nurl = \"{url}\"\n{remote_write}\n").unwrap();
+        write!(text, "[process]\nadmin = \"{admin}\"\n{identity}{process}\n").unwrap();
+        write!(text, "[worker.{kind}]\ntopics = [\"{name}\"]\ngroup = \"{name}\"\n{worker}\n").unwrap();
+        write!(text, "[worker.{kind}.remote_write]\nurl = \"{url}\"\n{remote_write}\n").unwrap();
         text
     }
 
@@ -132,7 +197,7 @@ impl Job {
 impl Member {
     /// How its worker stands.
     pub fn status(&self) -> Result<Value, String> {
-        http::get_json(&format!("http://{}/status", self.admin), &[]).map(|mut status| status["metrics"].take())
+        http::get_json(&format!("http://{}/status", self.admin), &[]).map(|mut status| status[self.worker].take())
     }
 
     /// The value of one of its counters, its series added up; `name` as it is exposed.
@@ -148,6 +213,15 @@ impl Member {
         let status = self.status()?;
         let partitions = status["partitions"].as_object().ok_or("no partitions")?;
         Ok(partitions.values().filter(|partition| partition["life"] != "opening").count())
+    }
+
+    /// Why partitions of it do not open.
+    pub fn problems(&self) -> Result<Vec<String>, String> {
+        let status = self.status()?;
+        let partitions = status["partitions"].as_object().ok_or("no partitions")?;
+        let said =
+            partitions.iter().filter_map(|(id, partition)| Some(format!("{id}: {}", partition["problem"].as_str()?)));
+        Ok(said.collect())
     }
 
     /// Waits until it reads at least so many partitions.

@@ -9,8 +9,11 @@
 
 mod bad_input;
 mod commands;
+mod commits;
+mod delivery;
 mod exits;
 mod faults;
+mod gaps;
 mod gateway;
 mod job;
 mod load;
@@ -19,5 +22,6 @@ mod receiver;
 mod screen;
 mod sink_trouble;
 mod stack;
+mod trouble;
 mod up;
 mod up_faults;

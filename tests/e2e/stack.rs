@@ -48,7 +48,7 @@ fn the_listeners_with_a_login_obey_acls() {
 
 #[test]
 fn a_cluster_of_three_serves_while_one_node_is_down() {
-    let mut kafka = Kafka::start(3);
+    let kafka = Kafka::start(3);
     let topic = kafka.topic("three", 3);
     kafka.kill_node(2);
     let records: Vec<_> =

@@ -8,6 +8,8 @@
     reason = "a step of a test that fails, fails the test"
 )]
 
+pub mod between;
+pub mod counting;
 pub mod http;
 pub mod sim;
 pub mod stack;

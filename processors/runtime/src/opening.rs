@@ -63,6 +63,7 @@ impl<C: Client, P: Processor> Opening<C, P> {
                 },
                 Err(error) if error.is_passing() => {
                     tracing::debug!(partition = %self.id, error = %chain(&error), "partition does not open yet");
+                    self.tell(Notice::NotOpen { id: self.id.clone(), why: chain(&error) });
                     backoff.pause()
                 }
                 Err(error) => self.refuse(&error),
@@ -94,7 +95,7 @@ impl<C: Client, P: Processor> Opening<C, P> {
     fn refuse(&self, error: &dyn std::error::Error) -> Duration {
         let why = chain(error);
         tracing::error!(partition = %self.id, error = why, "partition refuses to open");
-        self.tell(Notice::Refused { id: self.id.clone(), why });
+        self.tell(Notice::NotOpen { id: self.id.clone(), why });
         REFUSED_PAUSE
     }
 

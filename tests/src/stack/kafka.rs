@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -14,7 +15,7 @@ use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use super::{Process, folder, free_ports, script, stack_home};
+use super::{Process, Signal, folder, free_ports, script, stack_home};
 use crate::http::block_on;
 use crate::wait::wait_until;
 
@@ -23,7 +24,7 @@ use crate::wait::wait_until;
 pub struct Kafka {
     folder: PathBuf,
     port: u16,
-    nodes: Vec<Option<Process>>,
+    nodes: Vec<Mutex<Option<Process>>>,
 }
 
 /// The ways to speak to a node.
@@ -57,7 +58,8 @@ pub struct Record {
 impl Kafka {
     /// Starts a cluster of `nodes` nodes: 1 or 3.
     pub fn start(nodes: usize) -> Self {
-        let mut kafka = Self { folder: folder("kafka"), port: free_ports(), nodes: (0..nodes).map(|_| None).collect() };
+        let nodes_down = (0..nodes).map(|_| Mutex::default()).collect();
+        let kafka = Self { folder: folder("kafka"), port: free_ports(), nodes: nodes_down };
         for node in 1..=nodes {
             kafka.spawn(node);
         }
@@ -74,20 +76,21 @@ impl Kafka {
         SHARED.get_or_init(|| Self::start(1))
     }
 
-    fn spawn(&mut self, node: usize) {
+    fn spawn(&self, node: usize) {
         let (nodes, port) = (self.nodes.len().to_string(), self.port.to_string());
         let mut command = Command::new(script("kafka"));
         command.args(["run", "--node", &node.to_string(), "--nodes", &nodes, "--port", &port, "--dir"]);
         let process = Process::spawn(&format!("kafka-{node}"), &self.folder, command.arg(&self.folder));
-        self.nodes[node - 1] = Some(process);
+        *self.nodes[node - 1].lock() = Some(process);
     }
 
     /// Waits until `node` knows the whole cluster.
-    fn ready(&mut self, node: usize) {
+    fn ready(&self, node: usize) {
         let all = self.nodes.len();
         let address = self.address(node, Listener::Plain);
         let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", address).create().unwrap();
-        let process = self.nodes[node - 1].as_mut().expect("the node was started");
+        let mut process = self.nodes[node - 1].lock();
+        let process = process.as_mut().expect("the node was started");
         process.ready(Duration::from_secs(120), || {
             let metadata = client.fetch_metadata(None, Duration::from_secs(2)).map_err(|error| error.to_string())?;
             let known = metadata.brokers().len();
@@ -95,23 +98,35 @@ impl Kafka {
         });
     }
 
-    /// The process of `node` (1, 2, 3), to be signalled.
+    /// Signals `node` (1, 2, 3): `SIGSTOP` and `SIGCONT` hold it up.
     ///
     /// # Panics
-    /// If the node was stopped.
-    pub fn node(&mut self, node: usize) -> &mut Process {
-        self.nodes[node - 1].as_mut().expect("the node runs")
+    /// If the node was killed.
+    pub fn signal_node(&self, node: usize, signal: Signal) {
+        let process = self.nodes[node - 1].lock();
+        // What it runs in is a script, which has become the program itself.
+        process.as_ref().expect("the node runs").signal(signal);
     }
 
     /// Crashes `node`.
-    pub fn kill_node(&mut self, node: usize) {
-        self.nodes[node - 1] = None;
+    pub fn kill_node(&self, node: usize) {
+        *self.nodes[node - 1].lock() = None;
     }
 
     /// Starts `node` again, with its data.
-    pub fn start_node(&mut self, node: usize) {
+    pub fn start_node(&self, node: usize) {
         self.spawn(node);
         self.ready(node);
+    }
+
+    /// Starts the nodes that were killed, and lets those go on that were stopped.
+    pub fn revive(&self) {
+        for node in 1..=self.nodes.len() {
+            let running = self.nodes[node - 1].lock().as_ref().map(|process| process.signal(Signal::SIGCONT)).is_some();
+            if !running {
+                self.start_node(node);
+            }
+        }
     }
 
     fn address(&self, node: usize, listener: Listener) -> String {
@@ -205,6 +220,15 @@ impl Kafka {
     /// Reads all committed records of `topic`, ordered by partition and offset.
     #[track_caller]
     pub fn read_all(&self, topic: &str) -> Vec<Record> {
+        let mut records = Vec::new();
+        self.read_each(topic, |record| records.push(record));
+        records.sort_by_key(|record| (record.partition, record.offset));
+        records
+    }
+
+    /// Reads all committed records of `topic`, those of a partition in order.
+    #[track_caller]
+    pub fn read_each(&self, topic: &str, mut take: impl FnMut(Record)) {
         let mut config = self.client(Listener::Plain);
         config.set("group.id", "unused").set("enable.auto.commit", "false").set("enable.partition.eof", "true");
         let consumer: BaseConsumer = config.create().unwrap();
@@ -215,18 +239,17 @@ impl Kafka {
         }
         consumer.assign(&all).unwrap();
 
-        let (mut records, mut ended, start) = (Vec::new(), 0, Instant::now());
+        let (mut ended, mut last) = (0, Instant::now());
         while ended < all.count() {
-            assert!(start.elapsed() < Duration::from_secs(60), "{topic} read to its end in time");
+            assert!(last.elapsed() < Duration::from_secs(60), "{topic} read to its end in time");
             match consumer.poll(Duration::from_millis(100)) {
-                Some(Ok(message)) => records.push(Record::read(&message)),
+                Some(Ok(message)) => take(Record::read(&message)),
                 Some(Err(KafkaError::PartitionEOF(_))) => ended += 1,
                 Some(Err(error)) => panic!("{topic}: {error}"),
-                None => {}
+                None => continue,
             }
+            last = Instant::now();
         }
-        records.sort_by_key(|record| (record.partition, record.offset));
-        records
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::sync::watch;
 
 use crate::cli::{Answer, Common};
 use crate::topology::Origin;
@@ -47,11 +48,19 @@ pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 async fn serve(args: &Args, topology: &topology::Topology) -> anyhow::Result<()> {
-    let mut stop = signals::stop()?;
+    let stop = signals::stop()?;
     let mut fleet = Fleet::new(topology);
     registry::start(&mut fleet, topology, &args.workers, &connection::brokers(topology, false))?;
     let address = admin::serve(args.admin.unwrap_or(topology.process.admin), fleet.shown()).await?;
     tracing::info!(workers = args.workers.join(","), admin = %address, "running");
+    until_told(fleet, stop).await
+}
+
+/// Lets the workers run until they are told to stop or one ends, and brings them to their end.
+///
+/// # Errors
+/// A worker has a defect, or died.
+pub async fn until_told(fleet: Fleet, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
     while !fleet.has_ended() {
         if tokio::time::timeout(LOOK, stop.wait_for(|stop| *stop)).await.is_ok() {
             break;

@@ -11,6 +11,7 @@
 mod admin;
 mod embedded;
 mod groups;
+mod marks;
 mod opening;
 mod rig;
 mod sizes;

@@ -11,9 +11,9 @@ use weir_tests::http;
 use weir_tests::stack::{Kafka, Listener, Process, folder, free_ports};
 use weir_tests::wait::wait_until;
 
-use crate::load::Filled;
+use super::load::Filled;
+use super::receiver::Receiver;
 use crate::process::{Cost, cpu, peak_bytes};
-use crate::receiver::Receiver;
 
 /// How long a run may take.
 const ENDS: Duration = Duration::from_secs(300);

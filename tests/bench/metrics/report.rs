@@ -1,10 +1,9 @@
 //! What was measured, for people or as JSON.
 
-use std::fs;
-
 use serde_json::{Value, json};
 
-use crate::load::Filled;
+use super::load::Filled;
+use crate::figure::grouped;
 use crate::process::Cost;
 
 /// Prints as it goes, or everything as JSON at the end.
@@ -25,10 +24,6 @@ pub(crate) struct Row<'a> {
 
 impl Report {
     pub fn new(json: bool) -> Self {
-        let cores = std::thread::available_parallelism().unwrap();
-        let load = fs::read_to_string("/proc/loadavg").unwrap();
-        let load = load.split(' ').next().unwrap();
-        eprintln!("{cores} cores, load average {load}; the broker and the receiver run on the same ones");
         Self { json, shapes: Vec::new() }
     }
 
@@ -84,17 +79,4 @@ impl Report {
             println!("{}", json!({ "shapes": self.shapes }));
         }
     }
-}
-
-/// A whole number with a comma between each three digits.
-fn grouped(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut grouped = String::new();
-    for (left, digit) in (0..digits.len()).rev().zip(digits.chars()) {
-        grouped.push(digit);
-        if left > 0 && left % 3 == 0 {
-            grouped.push(',');
-        }
-    }
-    grouped
 }
