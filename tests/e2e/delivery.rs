@@ -33,20 +33,20 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// (invariant 8); what stays with its process stands still for no longer than it may.
 #[test]
 fn every_change_is_written_exactly_once_with_the_classic_protocol() {
-    survives("classic", CLASSIC);
+    survives("classic", CLASSIC, true);
 }
 
 /// As with the classic protocol; the brokers share the partitions out (KIP-848).
 #[test]
 fn every_change_is_written_exactly_once_with_the_consumer_protocol() {
-    survives("consumer", CONSUMER);
+    survives("consumer", CONSUMER, false);
 }
 
-fn survives(protocol: &str, topology: Topology) {
+fn survives(protocol: &str, topology: Topology, named: bool) {
     let (kafka, _turn) = trouble::cluster();
     let job = Job::on(kafka, Program::Counting, &format!("delivery-{protocol}"), PARTITIONS, topology);
     let outside = Outside::start();
-    let plan = Plan { kills: 2, stops: 1, broker_kills: 1, rolling_restarts: 1 };
+    let plan = Plan { kills: 2, stops: 1, broker_kills: 1, rolling_restarts: 1, named };
     let (sent, disturbed) = trouble::under_load(&job, outside.url(), plan, |stop| produce(&job, stop));
     let found = verdict::exactly_once(&job, &outside.decided());
     assert_eq!(found.records, sent, "records in the log");

@@ -32,7 +32,7 @@ fn survives(protocol: &str, topology: Topology) {
     let (kafka, _turn) = trouble::cluster();
     let job = Job::on(kafka, Program::Metrics, &format!("faults-{protocol}"), trouble::PARTITIONS, topology);
     let prometheus = Prometheus::start(PrometheusOptions::default());
-    let plan = Plan { kills: 1, stops: 0, broker_kills: 0, rolling_restarts: 1 };
+    let plan = Plan { kills: 1, stops: 0, broker_kills: 0, rolling_restarts: 1, named: false };
     let (made, _) = trouble::under_load(&job, &prometheus.url("/api/v1/write"), plan, |stop| produce(&job, stop));
     has_all(&prometheus, made);
 }

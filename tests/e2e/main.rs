@@ -18,6 +18,7 @@ mod gateway;
 mod job;
 mod load;
 mod main_job;
+mod markers;
 mod receiver;
 mod screen;
 mod sink_trouble;

@@ -51,10 +51,16 @@ pub(crate) struct Plan {
     pub broker_kills: usize,
     /// Restarts of every process, one after the other.
     pub rolling_restarts: usize,
+    /// Whether some processes have a name that outlives them: static membership.
+    pub named: bool,
 }
 
-/// And in the long one.
-const LONG: Plan = Plan { kills: 100, stops: 20, broker_kills: 10, rolling_restarts: 5 };
+impl Plan {
+    /// How often in the long form.
+    fn long(self) -> Self {
+        Self { kills: 100, stops: 20, broker_kills: 10, rolling_restarts: 5, ..self }
+    }
+}
 
 #[derive(Debug, Clone, Copy)]
 enum Event {
@@ -93,11 +99,11 @@ pub(crate) fn under_load<M: Send>(
     let of_group = ["--entity-type", "groups", "--entity-name", &job.name, "--alter", "--add-config", sessions];
     job.kafka.tool("ConfigCommand", &of_group);
     let stop = AtomicBool::new(false);
-    let mut trouble = Trouble { job, url, members: Vec::new(), disturbed: Vec::new() };
+    let mut trouble = Trouble { job, url, named: short.named, members: Vec::new(), disturbed: Vec::new() };
     let made = scope(|scope| {
         let load = scope.spawn(|| load(&stop));
         let _stops = Stops(&stop);
-        trouble.run(if full() { LONG } else { short });
+        trouble.run(if full() { short.long() } else { short });
         stop.store(true, Ordering::SeqCst);
         load.join().unwrap()
     });
@@ -121,13 +127,20 @@ impl Drop for Stops<'_> {
 struct Trouble<'j> {
     job: &'j Job,
     url: &'j str,
-    /// The processes, by seat; those in odd seats have a name that outlives them.
+    /// Whether those in odd seats have a name that outlives them.
+    named: bool,
+    /// The processes, by seat.
     members: Vec<(usize, Member)>,
     disturbed: Disturbed,
 }
 
 impl Trouble<'_> {
     fn run(&mut self, plan: Plan) {
+        let mut plan = plan;
+        if let Ok(env) = std::env::var("WEIR_TROUBLE") {
+            let n: Vec<usize> = env.split(',').map(|n| n.parse().unwrap()).collect();
+            plan = Plan { kills: n[0], stops: n[1], broker_kills: n[2], rolling_restarts: n[3], ..plan };
+        }
         self.join(0);
         self.shared_out();
         self.join(1);
@@ -158,7 +171,7 @@ impl Trouble<'_> {
     }
 
     fn join(&mut self, seat: usize) {
-        let named = seat % 2 == 1;
+        let named = self.named && seat % 2 == 1;
         let member =
             if named { self.job.start_as(self.url, &format!("seat-{seat}")) } else { self.job.start(self.url) };
         self.members.push((seat, member));
@@ -188,7 +201,8 @@ impl Trouble<'_> {
     fn kill_broker(&mut self) {
         let (node, from) = (1 + below(3), now_ms());
         self.job.kafka.kill_node(node);
-        sleep(at_random(Duration::from_secs(10)));
+        // Others lead its partitions once it has been away for 9 s.
+        sleep(at_random(Duration::from_secs(15)));
         self.job.kafka.start_node(node);
         self.disturbed.push(from..now_ms() + i64::try_from(SETTLES.as_millis()).unwrap());
     }
@@ -226,7 +240,7 @@ fn leaves(member: &mut Member) {
 
 /// The events of a plan in a random order.
 fn shuffled(plan: Plan) -> Vec<Event> {
-    let Plan { kills, stops, broker_kills, rolling_restarts } = plan;
+    let Plan { kills, stops, broker_kills, rolling_restarts, named: _ } = plan;
     let counts = [
         (Event::Kill, kills),
         (Event::Stop, stops),

@@ -18,6 +18,7 @@ use weir_contract::TopicPartition;
 
 use super::context::Log;
 use super::error::{passing, why};
+use super::reader::bounds;
 use super::{CALL, KafkaConfig, list, raw};
 use crate::client::{Arrived, Class, ClientError, Committed, Offset, Rebalance, Take};
 
@@ -176,7 +177,7 @@ impl Member {
     }
 
     pub fn stable_bounds(&self, id: &TopicPartition) -> Result<(i64, i64), ClientError> {
-        self.consumer.fetch_watermarks(&id.topic, id.partition, CALL).map_err(passing("bounds"))
+        bounds(&self.consumer, id).map_err(passing("bounds"))
     }
 
     /// The metadata of a member. A transaction with that of none would not be fenced; should the

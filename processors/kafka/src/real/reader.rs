@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::{Message, Offset as Place};
 use weir_contract::TopicPartition;
@@ -40,7 +40,7 @@ impl Reader {
                 empty.insert(config.create_with_context(Log::new("reader")).map_err(&failed)?)
             }
         };
-        let (low, stable) = consumer.fetch_watermarks(&id.topic, id.partition, CALL).map_err(&failed)?;
+        let (low, stable) = bounds(consumer, id).map_err(&failed)?;
         let from = from.max(low);
         if from >= stable {
             return Ok(());
@@ -87,6 +87,28 @@ fn read(consumer: &BaseConsumer<Log>, from: i64, take: Take<'_>) -> Result<(), C
     Err(late("scan"))
 }
 
+/// The first offset and the end, as the client's isolation sees them.
+pub(super) fn bounds<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    id: &TopicPartition,
+) -> Result<(i64, i64), KafkaError> {
+    told_anew(consumer, id, consumer.fetch_watermarks(&id.topic, id.partition, CALL))
+}
+
+/// librdkafka asks whoever led a partition when it was told so last. Of a topic that it does not read it is told again
+/// only after a quarter of an hour, and until then asks a broker that is gone, or nobody: so it is told after a failure.
+fn told_anew<C: ConsumerContext, T>(
+    consumer: &BaseConsumer<C>,
+    id: &TopicPartition,
+    answer: Result<T, KafkaError>,
+) -> Result<T, KafkaError> {
+    if answer.is_err() {
+        // Whether that fails, the next try shows.
+        drop(consumer.fetch_metadata(Some(&id.topic), CALL));
+    }
+    answer
+}
+
 /// Asks about offsets, as one isolation sees them. Opened when it is needed first, then kept.
 pub(super) struct Observer {
     connection: Connection,
@@ -117,14 +139,15 @@ impl Observer {
     }
 
     pub fn bounds(&self, id: &TopicPartition) -> Result<(i64, i64), ClientError> {
-        self.consumer()?.fetch_watermarks(&id.topic, id.partition, CALL).map_err(passing("bounds"))
+        bounds(&*self.consumer()?, id).map_err(passing("bounds"))
     }
 
     /// The first record of that time or later; the end, where there is none.
     pub fn offset_at(&self, id: &TopicPartition, timestamp_ms: i64) -> Result<i64, ClientError> {
         let failed = passing("offset_at");
         let asked = list::one(id, timestamp_ms.max(0)).map_err(&failed)?;
-        let answer = self.consumer()?.offsets_for_times(asked, CALL).map_err(&failed)?;
+        let consumer = self.consumer()?;
+        let answer = told_anew(&*consumer, id, consumer.offsets_for_times(asked, CALL)).map_err(&failed)?;
         let elements = answer.elements();
         let element = elements.first().ok_or_else(|| late("offset_at"))?;
         element.error().map_err(&failed)?;

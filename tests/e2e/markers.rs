@@ -1,0 +1,142 @@
+//! A transaction whose markers come late in one place: its offset is there, its state is not yet.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use weir_contract::{Output, TopicPartition};
+use weir_kafka::real::{Connection, Kafka as Real, KafkaConfig, Protocol};
+use weir_kafka::{Class, Client, Offset, Rebalance, Start, open};
+use weir_tests::http::block_on;
+use weir_tests::stack::{Kafka, Listener, Signal};
+use weir_tests::wait::wait_until;
+
+use crate::trouble;
+
+const PATIENCE: Duration = Duration::from_secs(90);
+/// The node that has the changelog, alone.
+const HOLDER: usize = 3;
+
+/// Scenario: the changelog lies on one broker alone, which is stopped between the writing of a transaction and its end;
+/// the transaction is committed, and its offset is there, while the changelog's marker cannot be written.
+/// Guards: the partition does not open with the state of before (invariant 11); it opens with that of its offset once
+/// the broker goes on.
+#[test]
+fn a_partition_does_not_open_before_the_markers_of_its_changelog_are_there() {
+    let (kafka, _turn) = trouble::cluster();
+    let (client, id, changelog) = member(kafka);
+    let commit = |offset: i64, stop: bool| {
+        let group = client.group().unwrap();
+        client.begin().unwrap();
+        for output in [entry(&id, &changelog, offset), position(&id, &changelog, offset)] {
+            block_on(client.produce(&output)).unwrap();
+        }
+        let metadata = "weir:state:1".to_owned();
+        block_on(client.send_offsets(&[Offset { partition: id.clone(), offset, metadata }], &group)).unwrap();
+        if stop {
+            // What was produced has to be on its broker before that one is stopped.
+            let end = TopicPartition::new(changelog.clone(), 0);
+            wait_until(PATIENCE, "written state", || {
+                match block_on(client.bounds(&end, weir_kafka::Isolation::Uncommitted)) {
+                    Ok((_, end)) if end == 5 => Ok(()),
+                    other => Err(format!("{other:?}")),
+                }
+            });
+            kafka.signal_node(HOLDER, Signal::SIGSTOP);
+        }
+        wait_until(PATIENCE, "end of the transaction", || match block_on(client.commit()) {
+            Err(error) if error.class == Class::Retriable => Err(error.to_string()),
+            result => Ok(result),
+        })
+    };
+    commit(3, false).unwrap();
+    assert_eq!(opened(&client, &id, &changelog), (3, state(3)));
+
+    let ended = commit(7, true);
+    println!("with its broker stopped: {ended:?}");
+    // If it was committed, the offset is there before the state, which has no broker.
+    let committed =
+        wait_until(PATIENCE, "committed offset", || block_on(client.committed(&id)).map_err(|error| error.to_string()));
+    let offset = committed.unwrap().offset;
+    assert_eq!((ended.is_ok(), offset), (true, 7), "{ended:?}");
+    let until = Instant::now() + Duration::from_secs(3);
+    while Instant::now() < until {
+        let error = block_on(open(&client, &id, Start::Earliest, Some(&changelog))).unwrap_err();
+        assert!(error.is_passing(), "{error}");
+        sleep(Duration::from_millis(50));
+    }
+    kafka.signal_node(HOLDER, Signal::SIGCONT);
+    assert_eq!(opened(&client, &id, &changelog), (7, state(7)));
+    client.close();
+}
+
+/// Opens as soon as that is possible; everything before that passes.
+#[track_caller]
+fn opened(client: &Real, id: &TopicPartition, changelog: &Arc<str>) -> (i64, BTreeMap<Vec<u8>, Vec<u8>>) {
+    let mut said = Vec::new();
+    let opened =
+        wait_until(PATIENCE, "open partition", || match block_on(open(client, id, Start::Earliest, Some(changelog))) {
+            Err(error) => {
+                assert!(error.is_passing(), "{error}");
+                said.push(error.to_string());
+                Err(error)
+            }
+            opened => opened,
+        });
+    said.dedup();
+    println!("opened at {} after {said:?}", opened.offset);
+    (opened.offset, opened.state)
+}
+
+fn state(offset: i64) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    [(b"key".to_vec(), offset.to_string().into_bytes())].into()
+}
+
+fn record(id: &TopicPartition, changelog: &Arc<str>, kind: u8, own: &[u8], value: Vec<u8>) -> Output {
+    let key = Some([&[kind], id.topic.as_bytes(), &[0], own].concat());
+    Output { topic: changelog.clone(), partition: Some(0), key, value: Some(value), headers: Vec::new() }
+}
+
+fn entry(id: &TopicPartition, changelog: &Arc<str>, offset: i64) -> Output {
+    record(id, changelog, b's', b"key", offset.to_string().into_bytes())
+}
+
+fn position(id: &TopicPartition, changelog: &Arc<str>, offset: i64) -> Output {
+    record(id, changelog, b'p', &[], [&[1_u8][..], &offset.to_be_bytes()].concat())
+}
+
+/// A member of a group with a partition of ten records, and a changelog on one broker.
+fn member(kafka: &Kafka) -> (Real, TopicPartition, Arc<str>) {
+    let source = kafka.topic("markers", 1);
+    kafka.produce(&source, &vec![weir_tests::stack::Record { partition: Some(0), ..Default::default() }; 10]);
+    let changelog = format!("{source}-state");
+    let admin: AdminClient<DefaultClientContext> = kafka.client(Listener::Plain).create().unwrap();
+    let holders: [&[i32]; 1] = [&[HOLDER as i32]];
+    let topic = NewTopic::new(&changelog, 1, TopicReplication::Variable(&holders));
+    let topic = topic.set("min.insync.replicas", "1").set("cleanup.policy", "compact");
+    block_on(admin.create_topics([&topic], &AdminOptions::new())).unwrap().pop().unwrap().unwrap();
+
+    let brokers = kafka.bootstrap(Listener::Plain);
+    let config = KafkaConfig {
+        connection: Connection { brokers, properties: BTreeMap::new(), embedded: false },
+        group: source.clone(),
+        protocol: Protocol::Classic,
+        instance: None,
+        topics: vec![source.as_str().into()],
+        transactional_id: source.clone(),
+        prefetch_bytes: 16 << 20,
+        produce_bytes: 16 << 20,
+        message_bytes_max: 1 << 20,
+    };
+    let client = Real::open(&config).unwrap();
+    wait_until(PATIENCE, "transactions", || block_on(client.init_transactions()).map_err(|error| error.to_string()));
+    wait_until(PATIENCE, "assignment", || match block_on(client.poll(Duration::from_millis(100), &mut |_| true)) {
+        Ok(Some(Rebalance::Assigned(_))) => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    client.assign(&[]).unwrap();
+    (client, TopicPartition::new(source, 0), changelog.into())
+}
