@@ -13,26 +13,26 @@ use weir_tests::stack::{Kafka, Listener, Prometheus, PrometheusOptions, Record, 
 use weir_tests::wait::wait_until;
 
 /// Longer than any command takes.
-const ENDS: Duration = Duration::from_secs(60);
+pub(crate) const ENDS: Duration = Duration::from_secs(60);
 
 /// A command's exit code, standard output and standard error.
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Ran {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
 }
 
 impl Ran {
     /// Standard output as one JSON value.
     #[track_caller]
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}{}", self.out, self.err))
     }
 }
 
 /// Runs `weir ARGS` with that topology to its end.
 #[track_caller]
-fn run(topology: &str, args: &[&str]) -> Ran {
+pub(crate) fn run(topology: &str, args: &[&str]) -> Ran {
     let folder = folder("command");
     fs::write(folder.join("topology.toml"), topology).unwrap();
     let mut process = weir(&folder, args);
@@ -41,7 +41,7 @@ fn run(topology: &str, args: &[&str]) -> Ran {
 }
 
 /// The topology of a cluster of one node, with `more` after it.
-fn topology(kafka: &Kafka, more: &str) -> String {
+pub(crate) fn topology(kafka: &Kafka, more: &str) -> String {
     format!(
         "[kafka]\nbrokers = [\"{}\"]\n[topic_defaults]\nreplication_factor = 1\nmin_insync_replicas = 1\n{more}",
         kafka.bootstrap(Listener::Plain)
@@ -52,7 +52,7 @@ fn topology(kafka: &Kafka, more: &str) -> String {
 ///
 /// Scenario: a new cluster; plan, apply, plan again.
 /// Guards: the plan says what is missing, applying does exactly that, and then nothing is to be done.
-fn cluster() -> &'static Kafka {
+pub(crate) fn cluster() -> &'static Kafka {
     static CLUSTER: OnceLock<Kafka> = OnceLock::new();
     CLUSTER.get_or_init(|| {
         let kafka = Kafka::start(1);

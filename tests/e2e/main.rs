@@ -20,6 +20,7 @@ mod load;
 mod main_job;
 mod markers;
 mod receiver;
+mod replay;
 mod screen;
 mod sink_trouble;
 mod stack;

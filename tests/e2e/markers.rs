@@ -130,6 +130,7 @@ fn member(kafka: &Kafka) -> (Real, TopicPartition, Arc<str>) {
         prefetch_bytes: 16 << 20,
         produce_bytes: 16 << 20,
         message_bytes_max: 1 << 20,
+        batch_bytes_max: 1 << 20,
     };
     let client = Real::open(&config).unwrap();
     wait_until(PATIENCE, "transactions", || block_on(client.init_transactions()).map_err(|error| error.to_string()));

@@ -89,9 +89,9 @@ impl Batch {
         self.passed_over
     }
 
-    /// The last record's timestamp, in milliseconds since the epoch.
-    pub fn newest_ms(&self) -> Option<i64> {
-        self.slots.last().and_then(|slot| slot.timestamp_ms)
+    /// The first record's timestamp, in milliseconds since the epoch.
+    pub fn oldest_ms(&self) -> Option<i64> {
+        self.slots.first().and_then(|slot| slot.timestamp_ms)
     }
 
     /// The records in offset order.

@@ -1,8 +1,8 @@
 //! What of a partition is under way, in order, and what each part carries.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
@@ -51,6 +51,8 @@ pub struct Entry {
     first: i64,
     next: i64,
     since_ms: i64,
+    /// Its first record's timestamp, where it has one.
+    timestamp_ms: OnceLock<i64>,
     /// Holds not released: processing, deliveries and what is kept.
     pending: AtomicU32,
     /// Those of them that a processor keeps.
@@ -110,9 +112,13 @@ pub struct Front {
 pub struct Standing {
     /// What the next commit of nothing would say: the offset after the last committed entry.
     pub position: i64,
+    /// The offset after the last record that was taken.
+    pub next: i64,
     /// Entries under way or waiting for the commit.
     pub entries: usize,
-    /// The oldest entry that is not finished.
+    /// The timestamp of the first record that is not committed, in milliseconds since the epoch.
+    pub timestamp_ms: Option<i64>,
+    /// The oldest entry that is not finished; the oldest of all, where every one is.
     pub oldest: Option<Oldest>,
 }
 
@@ -167,6 +173,7 @@ impl Partition {
             first,
             next,
             since_ms,
+            timestamp_ms: OnceLock::new(),
             pending: AtomicU32::new(0),
             kept: AtomicU32::new(0),
             carried: Mutex::default(),
@@ -218,13 +225,22 @@ impl Partition {
     /// How it stands.
     pub fn standing(&self) -> Standing {
         let ledger = self.ledger.lock();
-        let oldest = ledger.entries.iter().find(|entry| !entry.finished()).map(|entry| Oldest {
+        // A tick that made nothing is nothing to wait for.
+        let there: Vec<_> =
+            ledger.entries.iter().filter(|entry| entry.first < entry.next || !entry.finished()).collect();
+        let oldest = there.iter().find(|entry| !entry.finished()).or(there.first()).map(|entry| Oldest {
             offset: entry.first,
             since_ms: entry.since_ms,
             deliveries: entry.deliveries(),
             kept: entry.kept.load(Ordering::Relaxed),
         });
-        Standing { position: ledger.position, entries: ledger.entries.len(), oldest }
+        Standing {
+            position: ledger.position,
+            next: ledger.end,
+            entries: there.len(),
+            timestamp_ms: there.iter().find_map(|entry| entry.timestamp_ms.get().copied()),
+            oldest,
+        }
     }
 
     /// Queues decisions for the next transaction.
@@ -289,6 +305,12 @@ impl Entry {
     /// The offset after its last record.
     pub fn next_offset(&self) -> i64 {
         self.next
+    }
+
+    /// Notes how old its records are, in milliseconds since the epoch, for people.
+    pub fn date(&self, timestamp_ms: i64) {
+        // It is dated once, when it is admitted.
+        self.timestamp_ms.set(timestamp_ms).ok();
     }
 
     /// Another hold.

@@ -75,14 +75,16 @@ fn not_ready(name: &str, status: &Status) -> Option<String> {
         return None;
     }
     let status = status.get();
-    let why = if !status.assigned {
-        "has no assignment yet"
+    let (why, error) = if !status.assigned {
+        ("has no assignment yet", status.session_error)
+    } else if let Some(error) = status.commit_error {
+        ("cannot commit", Some(error))
     } else if status.sink.blocked_shards > 0 {
-        "is blocked by its sink"
+        ("is blocked by its sink", status.sink.last_error)
     } else {
-        "gets no answer from its sink"
+        ("gets no answer from its sink", status.sink.last_error)
     };
-    Some(format!("{name} {why}\n"))
+    Some(format!("{name} {why}{}\n", error.map_or_else(String::new, |error| format!(": {error}"))))
 }
 
 async fn status(State(shown): State<Shown>) -> Json<BTreeMap<String, WorkerStatus>> {

@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use crate::commands::{check, completions, dlq, generate, lag, run, skip, state, topics, up};
+use crate::commands::{check, completions, dlq, generate, lag, replay, run, skip, state, topics, up};
 
 /// The exit code of a command that could not run.
 pub const COULD_NOT_RUN: u8 = 2;
@@ -41,6 +41,8 @@ pub enum Command {
     Check(check::Args),
     /// Makes the cluster's topics those of the topology; deletes nothing.
     Topics(topics::Args),
+    /// Runs a worker over a part of its topics once more, beside the live group.
+    Replay(replay::Args),
     /// Shows how far each worker is behind, and what holds it.
     Lag(lag::Args),
     /// Passes over one record that a worker cannot get past.
@@ -123,6 +125,7 @@ impl Cli {
             Command::Run(args) => run::run(args, &self.common),
             Command::Check(args) => check::run(args, &self.common),
             Command::Topics(args) => topics::run(args, &self.common),
+            Command::Replay(args) => replay::run(args, &self.common),
             Command::Lag(args) => lag::run(args, &self.common),
             Command::Skip(args) => skip::run(args, &self.common),
             Command::Dlq(args) => dlq::run(args, &self.common),

@@ -8,7 +8,7 @@ use anyhow::Context;
 use regex::Regex;
 use weir_contract::TopicPartition;
 use weir_kafka::real::{Admin, Topic};
-use weir_kafka::{Class, ClientError, Committed};
+use weir_kafka::{Class, ClientError, Committed, Isolation};
 
 use crate::connection;
 use crate::topology::{Topology, Worker};
@@ -73,7 +73,7 @@ impl Cluster {
     /// Kafka does not answer.
     pub fn committed(&self, group: &str, of: &[TopicPartition]) -> Result<Vec<Option<Committed>>, ClientError> {
         let retriable = |error: &ClientError| error.class == Class::Retriable;
-        retried(Instant::now() + COORDINATOR, retriable, || self.admin.committed(group, of))
+        retried(Instant::now() + COORDINATOR, retriable, || self.admin.committed(group, of, Isolation::Uncommitted))
     }
 }
 

@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use weir_contract::{Budget, Charge, Limits};
-use weir_kafka::Identity;
+use weir_kafka::{Ends, Identity};
 use weir_runtime::{Clock, Defect, Instruments, Settings, Setup, Status, Threads, Worker};
 
 use crate::admin::Shown;
@@ -23,6 +23,8 @@ pub struct Fleet {
     registry: Arc<Mutex<Registry>>,
     stop: watch::Sender<bool>,
     running: Vec<Running>,
+    /// Where its workers end, which only a bounded run has.
+    ends: Option<Arc<Ends>>,
 }
 
 /// What the workers of a process share.
@@ -61,7 +63,13 @@ impl Fleet {
             registry: Arc::new(Mutex::new(Registry::with_prefix("weir"))),
             stop: watch::Sender::new(false),
             running: Vec::new(),
+            ends: None,
         }
+    }
+
+    /// A fleet whose workers take nothing at those ends or above.
+    pub fn until(topology: &Topology, ends: Ends) -> Self {
+        Self { ends: Some(Arc::new(ends)), ..Self::new(topology) }
     }
 
     /// The registry of the process, for a worker's own counters.
@@ -91,6 +99,7 @@ impl Fleet {
             identity,
             settings,
             limits: self.shared.limits.clone(),
+            ends: self.ends.clone(),
             threads: Threads::Real(self.shared.handle.clone()),
             budget: self.shared.budget.clone(),
             clock: self.shared.clock,

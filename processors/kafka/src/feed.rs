@@ -25,6 +25,10 @@ pub struct FeedLimits {
     pub batch_bytes: usize,
 }
 
+/// Where a bounded run ends: for each of its partitions the offset after the last record that it
+/// takes. A partition that is not among them takes no part.
+pub type Ends = BTreeMap<TopicPartition, i64>;
+
 /// Where a partition is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
@@ -34,6 +38,8 @@ pub enum Life {
     Running,
     /// It is not fetched while the budget is spent.
     Paused,
+    /// It is not fetched any more: a bounded run has taken its last record.
+    Ended,
     /// What is under way is brought to an end; nothing of it is fetched.
     Draining,
 }
@@ -44,6 +50,7 @@ pub struct Feed<C: Client> {
     partitions: Partitions,
     group: String,
     limits: FeedLimits,
+    ends: Option<Arc<Ends>>,
     slots: BTreeMap<Arc<str>, BTreeMap<i32, Slot>>,
     throttled: bool,
     pauses: u64,
@@ -57,6 +64,8 @@ struct Slot {
     partition: Option<Arc<Partition>>,
     /// The offset from which on records are new.
     next: i64,
+    /// The offset from which on records are not this run's.
+    end: i64,
     /// Records on which a processor died: rejected unread.
     poisonous: BTreeSet<i64>,
     /// Records that an operator passes over: rejected unread too.
@@ -86,10 +95,26 @@ pub struct Fed {
 
 impl<C: Client> Feed<C> {
     /// A feed of nothing yet; `partitions` is what the committer commits. Redriven records that are
-    /// for another group than `group` are passed over.
-    pub fn new(client: Arc<C>, partitions: Partitions, group: &str, limits: FeedLimits) -> Self {
-        let group = group.to_owned();
-        Self { client, partitions, group, limits, slots: BTreeMap::new(), throttled: false, pauses: 0, failed: None }
+    /// for another group than `group` are passed over. With `ends` nothing at them or above is ever
+    /// handed out.
+    pub fn new(
+        client: Arc<C>,
+        partitions: Partitions,
+        group: &str,
+        limits: FeedLimits,
+        ends: Option<Arc<Ends>>,
+    ) -> Self {
+        Self {
+            client,
+            partitions,
+            group: group.to_owned(),
+            limits,
+            ends,
+            slots: BTreeMap::new(),
+            throttled: false,
+            pauses: 0,
+            failed: None,
+        }
     }
 
     /// Waits for something, at most `wait`. Whatever is there goes into batches; nothing waits for
@@ -113,6 +138,7 @@ impl<C: Client> Feed<C> {
         for slot in self.slots.values_mut().flat_map(BTreeMap::values_mut) {
             slot.flush(None, &mut batches);
         }
+        self.stop_at_the_end();
         // Records that were taken count even where the poll ended in an error, which the client says
         // only once.
         let rebalance = match rebalance {
@@ -137,6 +163,7 @@ impl<C: Client> Feed<C> {
                 life: Life::Opening,
                 partition: None,
                 next: 0,
+                end: self.ends.as_ref().map_or(i64::MAX, |ends| ends.get(id).copied().unwrap_or(0)),
                 poisonous: BTreeSet::new(),
                 skip: BTreeSet::new(),
                 building: None,
@@ -248,6 +275,25 @@ impl<C: Client> Feed<C> {
         partitions.iter().all(|id| open.get(id).is_none_or(|open| open.partition.idle()))
     }
 
+    /// Fetches nothing more of the partitions whose last record is taken.
+    fn stop_at_the_end(&mut self) {
+        let slots = self.slots.values_mut().flat_map(BTreeMap::values_mut);
+        let reached: Vec<_> = slots
+            .filter(|slot| slot.life == Life::Running && slot.next >= slot.end)
+            .map(|slot| {
+                slot.life = Life::Ended;
+                slot.id.clone()
+            })
+            .collect();
+        if reached.is_empty() {
+            return;
+        }
+        // Its failure costs records that are fetched in vain.
+        if let Err(error) = self.client.pause(&reached) {
+            tracing::debug!(error = %error, "partitions that have ended are fetched on");
+        }
+    }
+
     /// Pauses and resumes for the budget, with hysteresis: the client throws away what it has
     /// prefetched when it pauses. A partition with nothing under way is always fetched, or a budget
     /// that others hold would lock it (invariant 5).
@@ -324,6 +370,9 @@ impl Slot {
             return true;
         }
         self.next = record.offset + 1;
+        if record.offset >= self.end {
+            return true;
+        }
         let unread = self.unread(record.offset);
         if unread.is_some() {
             self.flush(None, batches);

@@ -23,7 +23,7 @@ mod state;
 
 pub use client::{Arrived, Class, Client, ClientError, Committed, Isolation, Offset, Rebalance, Take};
 pub use commit::{Committer, Open, Outcome, Partitions, Summary};
-pub use feed::{Fed, Feed, FeedLimits, Life, Polled};
+pub use feed::{Ends, Fed, Feed, FeedLimits, Life, Polled};
 pub use mark::{LaterFormat, Mark};
 pub use open::{Gap, OpenError, Opened, Start, State, is_apart, open};
 pub use redrive::{Found, Letter, REDRIVES_MAX, Unfit, marker};

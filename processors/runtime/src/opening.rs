@@ -18,6 +18,8 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(30);
 
 /// How often a partition that nobody has committed looks whether its beginning is by now.
 const BEGINNING_PAUSE: Duration = Duration::from_millis(100);
+/// How often opening fails in the course of things: the last owner's commit takes its time to show.
+const ROUTINE_TRIES: u32 = 5;
 
 /// What is opened, and for whom.
 pub(crate) struct Opening<C, P: Processor> {
@@ -45,8 +47,7 @@ pub(crate) struct Ready<P> {
 impl<C: Client, P: Processor> Opening<C, P> {
     /// Tries until it is open or nobody wants it any more.
     pub async fn run(self) {
-        let mut backoff = Backoff::new(self.seed);
-        let mut begun = false;
+        let (mut backoff, mut tries, mut begun) = (Backoff::new(self.seed), 0, false);
         while !self.cancelled.load(Ordering::SeqCst) {
             let opened = open(&*self.client, &self.id, self.start, self.state_topic.as_ref()).await;
             let pause = match opened {
@@ -62,9 +63,16 @@ impl<C: Client, P: Processor> Opening<C, P> {
                     Err(error) => self.refuse(&error),
                 },
                 Err(error) if error.is_passing() => {
-                    tracing::debug!(partition = %self.id, error = %chain(&error), "partition does not open yet");
-                    self.tell(Notice::NotOpen { id: self.id.clone(), why: chain(&error) });
-                    backoff.pause()
+                    tries += 1;
+                    let (error, pause) = (chain(&error), backoff.pause());
+                    if tries < ROUTINE_TRIES {
+                        tracing::debug!(partition = %self.id, error, "partition does not open yet");
+                    } else {
+                        let retry_after_secs = pause.as_secs_f64();
+                        tracing::warn!(partition = %self.id, error, tries, retry_after_secs, "partition does not open yet");
+                    }
+                    self.tell(Notice::NotOpen { id: self.id.clone(), why: error });
+                    pause
                 }
                 Err(error) => self.refuse(&error),
             };

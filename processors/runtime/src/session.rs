@@ -159,6 +159,9 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
         self.setup.instruments.received(&of(partition.id()), &batch);
         let now = self.setup.clock.now().0;
         let (entry, processing) = partition.admit(Some((batch.first_offset(), batch.next_offset())), now);
+        if let Some(ms) = batch.oldest_ms() {
+            entry.date(ms);
+        }
         if batch.is_empty() {
             // Every record was passed over: done as soon as what came before is.
             return processing.release();
@@ -170,7 +173,10 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
     fn assigned(&mut self, partitions: &[TopicPartition]) -> Result<(), ClientError> {
         tracing::info!(partitions = partitions.len(), "partitions assigned");
         self.count("assigned", partitions);
-        self.setup.status.update(|status| status.assigned = true);
+        self.setup.status.update(|status| {
+            status.assigned = true;
+            status.session_error = None;
+        });
         self.feed.assigned(partitions)?;
         for id in partitions {
             self.open(id);
@@ -279,12 +285,12 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
             return;
         }
         self.tick_due = Instant::now() + self.setup.settings.tick_interval;
+        self.show();
         let now = self.setup.clock.now();
         for partition in self.feed.running() {
             let (entry, processing) = partition.admit(None, now.0);
             self.lanes.send(partition.id(), Work::Tick { entry, processing, now }).await;
         }
-        self.show();
     }
 
     fn forgotten(&self) -> Option<Defect> {
@@ -313,7 +319,7 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
 
     /// Shows how every partition stands.
     fn show(&self) {
-        let open = self.partitions.lock();
+        let (open, now) = (self.partitions.lock(), self.setup.clock.now());
         let instruments = &self.setup.instruments;
         instruments.pauses.set(i64::try_from(self.feed.pauses()).unwrap_or(i64::MAX));
         instruments.under_way_bytes.set(i64::try_from(self.setup.budget.used_bytes()).unwrap_or(i64::MAX));
@@ -322,7 +328,7 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
             for (id, life) in self.feed.lives() {
                 let name = id.to_string();
                 let mut shown = before.remove(&name).unwrap_or_default();
-                shown.show(life, open.get(id).map(|open| open.partition.standing()));
+                shown.show(life, open.get(id).map(|open| open.partition.standing()), now);
                 status.partitions.insert(name, shown);
             }
             instruments.partitions.set(i64::try_from(status.partitions.len()).unwrap_or(i64::MAX));

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{Sender, channel, unbounded_channel};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use weir_contract::{Budget, Limits, Processor, Sink, TopicPartition};
-use weir_kafka::{Class, Client, ClientError, Committer, Feed, FeedLimits, Identity, Partitions, Start};
+use weir_kafka::{Class, Client, ClientError, Committer, Ends, Feed, FeedLimits, Identity, Partitions, Start};
 
 use crate::chain;
 use crate::clock::Clock;
@@ -77,6 +77,8 @@ pub struct Setup {
     pub settings: Settings,
     /// The largest records that its topics take.
     pub limits: Limits,
+    /// Where it ends, which only a bounded run does.
+    pub ends: Option<Arc<Ends>>,
     /// Where it runs.
     pub threads: Threads,
     /// The process's budget.
@@ -131,7 +133,7 @@ pub async fn run<W: Worker, C: Client>(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), Defect> {
     let (lanes, ended) = start_parts(&worker, &setup);
-    let mut backoff = Backoff::new(setup.settings.seed);
+    let (mut backoff, mut tries) = (Backoff::new(setup.settings.seed), 0);
     let result = loop {
         let started = Instant::now();
         let error = match connect() {
@@ -142,15 +144,18 @@ pub async fn run<W: Worker, C: Client>(
             },
             Err(error) => error,
         };
-        setup.status.update(|status| status.assigned = false);
         if *stop.borrow() {
+            setup.status.update(|status| status.assigned = false);
             break Ok(());
         }
+        setup.status.lose_session(&error);
         if started.elapsed() > Duration::from_mins(1) {
-            backoff.reset();
+            (backoff, tries) = (Backoff::new(setup.settings.seed), 0);
         }
+        tries += 1;
         let pause = backoff.pause();
-        tracing::warn!(error = %chain(&error), retry_after_secs = pause.as_secs_f64(), "begins anew from what is committed");
+        let retry_after_secs = pause.as_secs_f64();
+        tracing::warn!(error = %chain(&error), tries, retry_after_secs, "begins anew from what is committed");
         tokio::select! {
             () = sleep(pause) => {}
             _ = stop.wait_for(|stop| *stop) => {}
@@ -208,7 +213,7 @@ async fn session<W: Worker, C: Client>(
     stop: watch::Receiver<bool>,
 ) -> End {
     let client = Arc::new(client);
-    if let Err(error) = initialise(&*client, setup.settings.seed, stop.clone()).await {
+    if let Err(error) = initialise(&*client, setup, stop.clone()).await {
         client.close();
         return End::Renew(error);
     }
@@ -239,7 +244,13 @@ async fn session<W: Worker, C: Client>(
         worker,
         setup,
         lanes,
-        feed: Feed::new(Arc::clone(&client), Arc::clone(&partitions), &setup.identity.group, setup.settings.batch),
+        feed: Feed::new(
+            Arc::clone(&client),
+            Arc::clone(&partitions),
+            &setup.identity.group,
+            setup.settings.batch,
+            setup.ends.clone(),
+        ),
         client: Arc::clone(&client),
         partitions,
         orders,
@@ -262,14 +273,18 @@ async fn session<W: Worker, C: Client>(
 
 /// Initialises transactions, which waits for the coordinator, and for an earlier owner's
 /// transaction of the same ID.
-async fn initialise<C: Client>(client: &C, seed: u64, mut stop: watch::Receiver<bool>) -> Result<(), ClientError> {
-    let mut backoff = Backoff::new(seed);
+async fn initialise<C: Client>(client: &C, setup: &Setup, mut stop: watch::Receiver<bool>) -> Result<(), ClientError> {
+    let (mut backoff, mut tries) = (Backoff::new(setup.settings.seed), 0);
     loop {
         match client.init_transactions().await {
             Err(error) if error.class == Class::Retriable && !*stop.borrow() => {
-                tracing::warn!(error = %chain(&error), "transactions are not initialised yet");
+                setup.status.lose_session(&error);
+                tries += 1;
+                let pause = backoff.pause();
+                let retry_after_secs = pause.as_secs_f64();
+                tracing::warn!(error = %chain(&error), tries, retry_after_secs, "transactions are not initialised yet");
                 tokio::select! {
-                    () = sleep(backoff.pause()) => {}
+                    () = sleep(pause) => {}
                     _ = stop.wait_for(|stop| *stop) => return Err(error),
                 }
             }

@@ -479,6 +479,7 @@ fn setup(state: &mut State, instance: usize) -> Setup {
         },
         settings,
         limits: Limits::all(1_000),
+        ends: None,
         threads: Threads::Simulated,
         budget,
         clock: Clock::starting_at(i64::try_from(state.now()).unwrap_or(0)),

@@ -105,7 +105,7 @@ fn chosen<'t>(topology: &'t Topology, names: &'t [String]) -> anyhow::Result<Vec
     if names.is_empty() {
         return Ok(topology.workers.iter().map(|(name, worker)| (name.as_str(), worker)).collect());
     }
-    names.iter().map(|name| Ok((name.as_str(), topology.worker(name)?))).collect()
+    names.iter().map(|name| topology.worker(name).map(|worker| (name.as_str(), worker))).collect()
 }
 
 fn look(topology: &Topology, worker: &Worker) -> anyhow::Result<Behind> {

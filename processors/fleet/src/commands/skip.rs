@@ -66,7 +66,7 @@ pub fn run(args: &Args, common: &Common) -> anyhow::Result<Answer> {
         return Ok(Answer::No);
     }
     let marked = Offset { partition: id.clone(), offset: now.offset, metadata: mark.write(now.offset) };
-    cluster.admin.mark(&worker.group, &marked).with_context(|| {
+    cluster.admin.commit(&worker.group, std::slice::from_ref(&marked)).with_context(|| {
         format!("could not note it beside the offset of group {}; stop its workers first, if they run", worker.group)
     })?;
     super::print(&format!("noted: start worker {name} again\n"))?;

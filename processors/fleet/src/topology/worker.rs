@@ -102,6 +102,17 @@ impl Kind {
         }
     }
 
+    /// Whether its records may be read once more beside the live group.
+    ///
+    /// # Errors
+    /// Why not, and what to do instead.
+    pub fn replay(&self) -> Result<(), &'static str> {
+        match self {
+            // The same sample once more changes nothing.
+            Self::RemoteWrite(_) => Ok(()),
+        }
+    }
+
     /// What it reads where nothing is written.
     fn topics(&self) -> Vec<String> {
         match self {

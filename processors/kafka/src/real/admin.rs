@@ -153,28 +153,44 @@ impl Admin {
         }
     }
 
-    /// What a group has committed of partitions, in their order; what a transaction that is under
-    /// way would commit is not waited for.
+    /// What a group has committed of partitions, in their order: with what transactions that are
+    /// under way commit, once they have ended, or without.
     ///
     /// # Errors
     /// Kafka does not answer.
-    pub fn committed(&self, group: &str, of: &[TopicPartition]) -> Result<Vec<Option<Committed>>, ClientError> {
+    pub fn committed(
+        &self,
+        group: &str,
+        of: &[TopicPartition],
+        isolation: Isolation,
+    ) -> Result<Vec<Option<Committed>>, ClientError> {
         let failed = passing("committed");
-        let config = self.connection.auditor(group);
-        let auditor: BaseConsumer<_> = config.create_with_context(Log::new("auditor")).map_err(&failed)?;
         let asked = list::of(of).map_err(&failed)?;
-        committed(&auditor, asked).map_err(failed)
+        committed(&self.auditor(group, isolation)?, asked).map_err(failed)
     }
 
-    /// Commits an offset of a group that has no members.
+    /// Commits offsets for a group that has no member.
     ///
     /// # Errors
-    /// The group has members, or Kafka does not answer.
-    pub fn mark(&self, group: &str, offset: &Offset) -> Result<(), ClientError> {
-        let failed = passing("mark");
-        let config = self.connection.auditor(group);
-        let auditor: BaseConsumer<_> = config.create_with_context(Log::new("auditor")).map_err(&failed)?;
-        commit_plainly(&auditor, std::slice::from_ref(offset)).map_err(failed)
+    /// Kafka does not answer, or refuses it: it does while the group has a member.
+    pub fn commit(&self, group: &str, offsets: &[Offset]) -> Result<(), ClientError> {
+        commit_plainly(&self.auditor(group, Isolation::Uncommitted)?, offsets).map_err(passing("commit"))
+    }
+
+    /// Deletes a group that has no member, and what it has committed.
+    ///
+    /// # Errors
+    /// Kafka does not answer, or refuses it: it does while the group has a member.
+    pub async fn delete_group(&self, group: &str) -> Result<(), ClientError> {
+        let deleted = self.client.delete_groups(&[group], &options()).await.map_err(passing("delete_group"))?;
+        deleted
+            .into_iter()
+            .try_for_each(|one| one.map(drop).map_err(|(group, code)| refused("delete_group", &group, code)))
+    }
+
+    fn auditor(&self, group: &str, isolation: Isolation) -> Result<BaseConsumer<Log>, ClientError> {
+        let config = self.connection.auditor(group, isolation);
+        config.create_with_context(Log::new("auditor")).map_err(passing("opening an auditor"))
     }
 
     /// How many members a group has; none, where there is no such group.

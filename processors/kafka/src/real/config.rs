@@ -7,6 +7,8 @@ use std::sync::Arc;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
+use crate::client::Isolation;
+
 /// librdkafka's properties that Weir sets itself, by name, and what to use instead.
 pub const OWNED: &[(&str, &str)] = &[
     ("allow.auto.create.topics", "`weir topics` creates topics"),
@@ -138,9 +140,13 @@ impl Connection {
         config
     }
 
-    /// A client that asks what a group has committed.
-    pub(super) fn auditor(&self, group: &str) -> ClientConfig {
-        let mut config = self.observer("read_uncommitted");
+    /// A client that asks what a group has committed: once transactions under way on it have ended,
+    /// or as it is.
+    pub(super) fn auditor(&self, group: &str, isolation: Isolation) -> ClientConfig {
+        let mut config = self.observer(match isolation {
+            Isolation::Committed => "read_committed",
+            Isolation::Uncommitted => "read_uncommitted",
+        });
         config.set("group.id", group).set("enable.auto.commit", "false");
         config
     }

@@ -71,7 +71,7 @@ fn lag_is_told_by_committed_offsets_ends_and_timestamps() {
     // A commit's markers are written after its answer.
     let until = Instant::now() + PATIENCE;
     loop {
-        let committed = admin.committed(&group, &ids).unwrap();
+        let committed = admin.committed(&group, &ids, Isolation::Uncommitted).unwrap();
         match &committed[..] {
             [Some(first), None] if first.offset == 4 => break,
             [None, None] if Instant::now() < until => {}

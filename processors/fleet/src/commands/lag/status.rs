@@ -28,6 +28,7 @@ pub(super) struct Statuses(BTreeMap<String, Worker>);
 
 #[derive(Debug, Deserialize)]
 struct Worker {
+    session_error: Option<String>,
     sink: Sink,
     commit_error: Option<String>,
     partitions: BTreeMap<String, Partition>,
@@ -80,7 +81,8 @@ impl Statuses {
     /// What is wrong with a worker as a whole.
     pub(super) fn problem(&self, worker: &str) -> Option<String> {
         let worker = self.0.get(worker)?;
-        worker.commit_error.clone().or_else(|| worker.sink.last_error.clone())
+        let problems = [&worker.session_error, &worker.commit_error, &worker.sink.last_error];
+        problems.into_iter().flatten().next().cloned()
     }
 }
 
