@@ -67,6 +67,8 @@ pub struct PartitionStatus {
     pub waits_for: Option<&'static str>,
     /// Why it does not open.
     pub problem: Option<String>,
+    /// Whether it does not open before a person helps.
+    pub refused: bool,
 }
 
 impl Status {
@@ -109,7 +111,7 @@ impl PartitionStatus {
             Life::Draining => "draining",
         };
         let Some(standing) = standing else { return };
-        self.problem = None;
+        (self.problem, self.refused) = (None, false);
         self.position = standing.next;
         self.committed = standing.position;
         self.batches = standing.entries;

@@ -177,8 +177,12 @@ impl Driver {
         state.advance();
         for (instance, slot) in self.slots.borrow_mut().iter_mut().enumerate() {
             let Some(running) = slot else { continue };
-            if let Some((partition, problem)) =
-                running.status.get().partitions.into_iter().find_map(|(id, shown)| Some((id, shown.problem?)))
+            if let Some((partition, problem)) = running
+                .status
+                .get()
+                .partitions
+                .into_iter()
+                .find_map(|(id, shown)| Some((id, shown.problem.filter(|_| shown.refused)?)))
             {
                 state.violated(format!("i{instance} cannot open {partition}: {problem}"));
             }
