@@ -2,7 +2,7 @@
 //! input is in Kafka exactly once, and its state is where its offset is.
 
 mod outside;
-mod verdict;
+pub(crate) mod verdict;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;

@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, reason = "what a test measured is for whoever looks")]
 
 mod bad_input;
+mod budget;
 mod commands;
 mod commits;
 mod delivery;

@@ -167,6 +167,8 @@ pub struct Counts {
 
 struct Kept {
     offset: i64,
+    /// What a worker that keeps records keeps of them.
+    value: Vec<u8>,
     hold: Hold,
     since_ms: Option<i64>,
 }
@@ -264,22 +266,25 @@ impl Counts {
     }
 
     fn keep(&mut self, record: &Record<'_>, out: &mut Outbox<Decided>) {
-        let weight = record.value.map_or(0, <[u8]>::len);
+        let value = record.value.unwrap_or_default().to_vec();
         match self.decisions.remove(&record.offset) {
             Some(verdict) => {
                 let decided = self.decided(record.offset, verdict);
-                out.emit(record.offset, self.hash(), decided, weight);
+                out.emit(record.offset, self.hash(), decided, size_of::<Decided>());
                 self.over.push(record.offset);
             }
-            None => self.kept.push_back(Kept { offset: record.offset, hold: out.keep(weight), since_ms: None }),
+            None => {
+                let hold = out.keep(value.len());
+                self.kept.push_back(Kept { offset: record.offset, value, hold, since_ms: None });
+            }
         }
     }
 
     /// Decides the oldest of what is kept.
     fn decide(&mut self, verdict: bool, out: &mut Outbox<Decided>) {
-        let Some(Kept { offset, hold, .. }) = self.kept.pop_front() else { return };
+        let Some(Kept { offset, value, hold, .. }) = self.kept.pop_front() else { return };
         let item = Item { offset, value: self.decided(offset, verdict) };
-        let released = Released { hold, items: vec![(self.hash(), item, size_of::<Decided>())] };
+        let released = Released { hold, items: vec![(self.hash(), item, size_of::<Decided>() + value.len())] };
         let journalled = out.journal(decision_key(offset), Some(vec![VERSION, u8::from(verdict)]), vec![released]);
         debug_assert!(journalled.is_ok(), "a decision is small");
         self.over.push(offset);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -24,9 +25,14 @@ pub(crate) struct Outside {
 impl Outside {
     /// Listens on a port of its own.
     pub fn start() -> Self {
+        Self::slow(Duration::ZERO)
+    }
+
+    /// As [`Outside::start`]; it takes its time for every answer.
+    pub fn slow(pause: Duration) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let decided: Arc<Mutex<Decided>> = Arc::default();
-        let app = Router::new().route("/", post(take)).with_state(Arc::clone(&decided));
+        let app = Router::new().route("/", post(take)).with_state((Arc::clone(&decided), pause));
         let listener = runtime.block_on(tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         runtime.spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -44,7 +50,8 @@ impl Outside {
     }
 }
 
-async fn take(State(decided): State<Arc<Mutex<Decided>>>, body: String) -> StatusCode {
+async fn take(State((decided, pause)): State<(Arc<Mutex<Decided>>, Duration)>, body: String) -> StatusCode {
+    tokio::time::sleep(pause).await;
     let mut decided = decided.lock();
     for line in body.lines() {
         let [partition, offset, verdict] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
