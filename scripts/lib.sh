@@ -56,7 +56,7 @@ lint() {
   run cargo fmt --all --check
   run cargo clippy --workspace --all-targets -- -D warnings
   if command -v shellcheck >/dev/null; then
-    run shellcheck -x -P SCRIPTDIR "$root"/scripts/{lib.sh,up,check,test,bench} "$root"/scripts/stack/{lib.sh,guard,kafka,prometheus,otelcol}
+    run shellcheck -x -P SCRIPTDIR "$root"/scripts/{lib.sh,up,check,test,bench,sim} "$root"/scripts/stack/{lib.sh,guard,kafka,prometheus,otelcol}
   else
     echo "- no shellcheck here: scripts are not checked"
   fi

@@ -16,21 +16,26 @@ mod fetch;
 mod group;
 mod kafka;
 mod log;
+mod many;
+mod model;
 mod mutation;
+mod operator;
 mod run;
 mod scenario;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+pub use many::{Found, Many, table};
 pub use mutation::Mutation;
 pub use run::{Report, run};
 
-use check::Model;
 use kafka::Cluster;
+use model::Model;
 use scenario::Scenario;
 use worker::Outside;
 
@@ -46,6 +51,8 @@ pub(crate) struct State {
     pub calm: bool,
     /// Except that answers are lost, which a drain has to bear.
     pub drill: bool,
+    /// What of all that can happen did, and how often.
+    pub covered: BTreeMap<&'static str, u64>,
     started: Instant,
     history: Option<Vec<Line>>,
     violation: Option<String>,
@@ -78,6 +85,7 @@ impl State {
             mutation,
             calm: false,
             drill: false,
+            covered: BTreeMap::new(),
             started: Instant::now(),
             history: told.then(Vec::new),
             violation: None,
@@ -101,6 +109,11 @@ impl State {
     pub fn violated(&mut self, what: String) {
         self.note("CHECK", || what.clone());
         self.violation.get_or_insert(what);
+    }
+
+    /// Counts something that every long run has to have seen.
+    pub fn covers(&mut self, what: &'static str) {
+        *self.covered.entry(what).or_default() += 1;
     }
 
     pub fn is_mutated(&self, mutation: Mutation) -> bool {

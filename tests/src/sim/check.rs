@@ -1,92 +1,25 @@
-//! What each record has to lead to, and whether it did. Numbers are those of the invariants.
+//! Whether each record leads to what it has to. Numbers are those of the invariants.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use prometheus_client::registry::Registry;
-use weir_contract::{Budget, Record as Read, TopicPartition};
+use weir_contract::{Record as Read, TopicPartition};
+use weir_kafka::Start;
 
 use super::State;
 use super::kafka::{C, DEAD, OUT, P, STATE, Txn};
 use super::log::Record;
+use super::model::Kind;
 use super::worker::{ITEM_BYTES, Thing};
 
 /// How long it takes until what is not wanted any more is dropped, at most, in milliseconds.
 const GIVEN_BACK_MS: u64 = 6_000;
-
-/// What a source record leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Items for the outside.
-    Emit,
-    /// A record for the output topic, with a count out of the state.
-    Output,
-    /// Both.
-    EmitOutput,
-    /// A dead letter.
-    Reject,
-    /// Items of which the outside refuses some.
-    Refused,
-    /// The processor's death.
-    Panic,
-    /// Nothing at all.
-    Nothing,
-    /// Kept until it is decided whether its items leave.
-    Keep,
-}
-
-impl Kind {
-    pub const ALL: [Self; 8] = [
-        Self::Emit,
-        Self::Output,
-        Self::EmitOutput,
-        Self::Reject,
-        Self::Refused,
-        Self::Panic,
-        Self::Nothing,
-        Self::Keep,
-    ];
-
-    /// Whether the outside refuses that item of a record of which it refuses some.
-    pub fn refuses(offset: i64, seq: u8) -> bool {
-        seq == 0 || offset % 2 == 0
-    }
-}
-
-/// A source record, and what it has led to.
-#[derive(Clone, Debug)]
-pub(crate) struct Made {
-    pub kind: Kind,
-    pub items: u8,
-    pub key: u8,
-    pub record: Record,
-    /// The count of its key with it.
-    count: u32,
-    /// Retention removed it before it was committed.
-    pub lossy: bool,
-    /// Some earlier record was committed when it did.
-    pub missed: bool,
-    /// Items that were acknowledged or refused for good, as bits.
-    settled: u8,
-    decision: Option<bool>,
-    outputs: u32,
-    letters: u32,
-}
-
-/// What is known.
-#[derive(Default)]
-pub(crate) struct Model {
-    pub sources: BTreeMap<P, BTreeMap<i64, Made>>,
-    /// What is committed, as decided.
-    pub committed: BTreeMap<P, i64>,
-    /// Behind the last record that any processor has seen.
-    pub processed: BTreeMap<P, i64>,
-    counts: BTreeMap<(P, u8), u32>,
-    /// How the state changes: offset, key, the key's count from then on.
-    states: BTreeMap<P, Vec<(i64, u8, Option<u32>)>>,
-    pub budgets: BTreeMap<usize, Budget>,
-    /// What each instance counted, from its start on.
-    pub counters: Vec<Registry>,
-}
+/// What a record of a source weighs at most, in bytes.
+pub(crate) const LARGEST_RECORD_BYTES: usize = 600;
+/// What the output topic takes, in bytes.
+pub(crate) const LARGEST_OUTPUT_BYTES: usize = 400;
+/// What the headers of a dead letter weigh at most, and what Kafka adds to them, in bytes.
+const LARGEST_LETTER_HEADERS_BYTES: usize = 600;
 
 /// What a transaction holds.
 #[derive(Default)]
@@ -96,95 +29,24 @@ struct Content {
     positions: BTreeMap<P, i64>,
 }
 
-impl Model {
-    /// Notes a record that was written to a source and that readers will see.
-    pub fn produced(&mut self, source: P, offset: i64, made: (Kind, u8, u8), record: Record, state: bool) {
-        let (kind, items, key) = made;
-        let mut count = 0;
-        if state && matches!(kind, Kind::Output | Kind::EmitOutput) {
-            let running = self.counts.entry((source, key)).or_default();
-            *running += 1;
-            count = *running;
-            let forgotten = count % 4 == 0;
-            if forgotten {
-                *running = 0;
-            }
-            self.states.entry(source).or_default().push((offset, key, (!forgotten).then_some(count)));
-        }
-        let made = Made {
-            kind,
-            items,
-            key,
-            record,
-            count,
-            lossy: false,
-            missed: false,
-            settled: 0,
-            decision: None,
-            outputs: 0,
-            letters: 0,
-        };
-        self.sources.entry(source).or_default().insert(offset, made);
-    }
-
-    pub fn committed(&self, source: P) -> i64 {
-        self.committed.get(&source).copied().unwrap_or(0)
-    }
-
-    /// Records that nobody has committed and that have to be.
-    pub fn left(&self) -> Vec<(P, i64)> {
-        let all = self.sources.iter();
-        all.flat_map(|(source, records)| {
-            let left = records.range(self.committed(*source)..).filter(|(_, made)| !made.lossy);
-            left.map(|(offset, _)| (*source, *offset))
-        })
-        .collect()
-    }
-
-    fn made(&mut self, source: P, offset: i64) -> Option<&mut Made> {
-        self.sources.get_mut(&source)?.get_mut(&offset)
-    }
-}
-
-impl Made {
-    fn is_settled(&self) -> bool {
-        u32::from(self.items) == self.settled.count_ones()
-    }
-
-    /// What is missing of what the record has to lead to.
-    fn missing(&self) -> Option<&'static str> {
-        let (outputs, letters) = (self.outputs, self.letters);
-        let expects_output = matches!(self.kind, Kind::Output | Kind::EmitOutput);
-        let expects_letter = matches!(self.kind, Kind::Reject | Kind::Refused | Kind::Panic);
-        let expects_items = matches!(self.kind, Kind::Emit | Kind::EmitOutput | Kind::Refused);
-        let unsettled = !self.is_settled();
-        if expects_items && unsettled {
-            Some("invariant 1: its items were not all acknowledged")
-        } else if self.kind == Kind::Keep && self.decision.is_none() {
-            Some("invariant 1: nothing was decided about it")
-        } else if self.kind == Kind::Keep && self.decision == Some(true) && unsettled {
-            Some("invariant 1: it was kept and let out, and not acknowledged")
-        } else if outputs != u32::from(expects_output) {
-            Some("invariant 2: it is not in the output topic exactly once")
-        } else if letters != u32::from(expects_letter) {
-            Some("invariant 3: it is not in the dead letters exactly as it should be")
-        } else {
-            None
-        }
-    }
-}
-
 impl State {
     /// A processor was given a record: what it is to make of it. The records that it sees are all
     /// there are, in order.
     pub fn check_record(&mut self, source: P, life: u64, last: Option<i64>, read: &Read<'_>) -> Option<(Kind, u8, u8)> {
+        if !self.model.committed.contains_key(&source) {
+            self.violated(format!("{} of {source} is processed before the group has begun anywhere", read.offset));
+        }
+        if self.model.apart.contains(&source) {
+            self.violated(format!("invariant 11: {source} is open with a state that is not its offset's"));
+        }
         let processed = self.model.processed.entry(source).or_default();
         *processed = (*processed).max(read.offset + 1);
         self.note(format!("life {life}"), || format!("processes {} of {source}", read.offset));
         if let Some(last) = last {
             let between = self.model.sources.get(&source).into_iter().flat_map(|all| all.range(last + 1..));
             let unseen = between.take_while(|(offset, _)| **offset < read.offset);
-            let skipped = unseen.filter(|(_, made)| !made.lossy && made.kind != Kind::Panic).map(|(offset, _)| *offset);
+            let skipped =
+                unseen.filter(|(_, made)| !made.excused && made.kind != Kind::Panic).map(|(offset, _)| *offset);
             if let Some(skipped) = { skipped }.next() {
                 self.violated(format!("invariant 2: {skipped} of {source} was passed over before {}", read.offset));
             }
@@ -209,16 +71,8 @@ impl State {
 
     /// Invariant 11: the state with which a processor begins is that of the offset it begins at.
     pub fn check_state(&mut self, source: P, first: i64, counts: &BTreeMap<u8, u32>) {
-        let mut expected = BTreeMap::new();
-        for (_, key, count) in
-            self.model.states.get(&source).into_iter().flatten().take_while(|(offset, ..)| *offset < first)
-        {
-            match count {
-                Some(count) => expected.insert(*key, *count),
-                None => expected.remove(key),
-            };
-        }
-        if expected != *counts {
+        let expected = self.model.counts(source, first);
+        if self.scenario.state && expected != *counts {
             self.violated(format!("invariant 11: state of {source} at {first} is {counts:?}, should be {expected:?}"));
         }
     }
@@ -253,7 +107,9 @@ impl State {
     pub fn check_budget(&mut self, client: C) {
         let Some(budget) = self.model.budgets.get(&self.kafka.clients[client].instance) else { return };
         let settings = &self.scenario.settings;
-        let batch = settings.batch_bytes + 100 + settings.batch_records * (3 * ITEM_BYTES + 150);
+        let batch = settings.batch_bytes
+            + LARGEST_RECORD_BYTES
+            + settings.batch_records * (3 * ITEM_BYTES + LARGEST_OUTPUT_BYTES);
         // What processors that are gone have sent on its way is dropped when a shard looks at it.
         let since = self.now().saturating_sub(GIVEN_BACK_MS);
         let instance = self.kafka.clients[client].instance;
@@ -261,7 +117,11 @@ impl State {
         let gone = lives.filter(|(_, of)| *of == instance).count();
         // One batch that is processed, one that is on its way to be.
         let limit = budget.limit_bytes() + 2 * batch * (self.kafka.sources.len() + gone);
-        let used = budget.used_bytes();
+        let (used, spent) = (budget.used_bytes(), budget.spent());
+        let consumer = &self.kafka.clients[client];
+        if spent && consumer.assignment.iter().any(|one| !consumer.fetch.contains_key(one)) {
+            self.covers("a partition that opens while the budget is spent");
+        }
         if used > limit {
             self.violated(format!("invariant 5: {used} bytes are under way, over {limit}"));
         }
@@ -276,6 +136,10 @@ impl State {
         }
         let mut explained = Content::default();
         for (source, (offset, _)) in &txn.offsets {
+            if !self.model.committed.contains_key(source) {
+                self.check_begin(*source, *offset);
+                self.model.begin(*source, *offset);
+            }
             let before = self.model.committed(*source);
             if *offset < before {
                 self.violated(format!("invariant 2: offset of {source} moves back, from {before} to {offset}"));
@@ -296,6 +160,22 @@ impl State {
         }
     }
 
+    /// Where nothing was committed, the group begins where `start` says.
+    fn check_begin(&mut self, source: P, offset: i64) {
+        let log = &self.kafka.logs[source];
+        let right = match self.scenario.start {
+            Start::Earliest => offset <= log.low,
+            Start::Latest => (self.model.ends.get(&source).copied().unwrap_or(0)..=log.high()).contains(&offset),
+            Start::Time(ms) => {
+                log.committed().all(|(at, record)| at >= offset || at < log.low || record.timestamp_ms < ms)
+            }
+        };
+        if !right {
+            let start = self.scenario.start;
+            self.violated(format!("invariant 2: the group begins at {offset} of {source}, which is not {start:?}"));
+        }
+    }
+
     fn check_range(&mut self, source: P, from: i64, to: i64, explained: &mut Content) {
         let mut wrong = Vec::new();
         let Some(records) = self.model.sources.get_mut(&source) else { return };
@@ -303,7 +183,7 @@ impl State {
             explained.outputs.insert((source, *offset));
             explained.letters.insert((source, *offset));
             match made.missing() {
-                Some(why) if !made.lossy => {
+                Some(why) if !made.excused => {
                     wrong.push(format!("{offset} of {source} ({:?}) is committed; {why}", made.kind))
                 }
                 _ => {}
@@ -334,13 +214,18 @@ impl State {
     fn output(&mut self, record: &Record, content: &mut Content) {
         let value = record.value.as_deref().unwrap_or_default();
         let (Some(source), Some(offset)) = (value.first(), number(value.get(1..9))) else { return };
-        let count = value.get(9..).and_then(|count| count.try_into().ok()).map_or(0, u32::from_be_bytes);
+        let count = value.get(9..13).and_then(|count| count.try_into().ok()).map_or(0, u32::from_be_bytes);
         let source = usize::from(*source);
         content.outputs.insert((source, offset));
         let Some(made) = self.model.made(source, offset) else { return };
         made.outputs += 1;
-        if made.count != count && !made.lossy {
-            let expected = made.count;
+        let key = made.key;
+        if !self.scenario.state {
+            return;
+        }
+        // A forgotten key begins anew.
+        let expected = self.model.counts(source, offset).get(&key).map_or(1, |before| before + 1);
+        if expected != count {
             self.violated(format!("invariant 7: output of {offset} of {source} counts {count}, not {expected}"));
         }
     }
@@ -360,18 +245,27 @@ impl State {
             Kind::Reject => "malformed",
             Kind::Refused => "invalid",
             Kind::Panic => "processor_panic",
+            Kind::TooLarge => "output_too_large",
             _ => "none",
         };
         let refused = (0..made.items).filter(|seq| Kind::refuses(offset, *seq)).count();
         let told =
             made.kind != Kind::Refused || about("detail") == format!("the outside refused {refused} of its items");
         let own = made.record.headers.len();
-        let same = letter.key == made.record.key
-            && letter.value == made.record.value
-            && letter.headers.get(..own) == Some(&made.record.headers)
-            && about("timestamp") == made.record.timestamp_ms.to_string();
-        let (lossy, kind) = (made.lossy, made.kind);
-        if about("reason") != reason || !(lossy || same && told) {
+        // One that the topic would not take leaves its size.
+        let size = made.record.value.as_ref().map_or(0, Vec::len);
+        let stripped = letter.key.is_none() && letter.value.is_none() && about("size") == size.to_string();
+        let large = size + LARGEST_LETTER_HEADERS_BYTES > self.scenario.dead_letter_max_bytes;
+        let same = stripped && large
+            || letter.key == made.record.key
+                && letter.value == made.record.value
+                && letter.headers.get(..own) == Some(&made.record.headers)
+                && about("timestamp") == made.record.timestamp_ms.to_string();
+        let (excused, kind) = (made.excused, made.kind);
+        if stripped && size > 0 {
+            self.covers("a dead letter that is too large");
+        }
+        if about("reason") != reason || !(excused || same && told) {
             self.violated(format!(
                 "invariant 3: dead letter of {offset} of {source} ({kind:?}) is not the record: {letter:?}"
             ));
@@ -412,6 +306,7 @@ impl State {
             Some(value) => {
                 let yes = value == [1];
                 made.decision = Some(yes);
+                self.covers("a decision that is journalled");
                 if before.is_some_and(|before| before != yes) {
                     self.violated(format!("{offset} of {source} was decided twice, differently"));
                 }
@@ -432,27 +327,44 @@ impl State {
         let model = &self.model;
         let passed = model.sources.iter().flat_map(|(source, all)| all.range(..model.committed(*source)));
         let missed = passed.filter(|(_, made)| made.missed && made.missing().is_some()).count();
-        let told = self.model.counters.iter().map(gaps).sum::<usize>();
+        let told = model.counters.iter().map(gaps).sum::<usize>();
         if told < missed {
             self.violated(format!("invariant 2: {missed} records were removed unread, and {told} counted"));
+        } else if told > 0 {
+            self.covers("a gap that was counted");
         }
         let mut outputs: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
         for log in self.kafka.of_topic(OUT) {
             for (_, record) in self.kafka.logs[log].committed() {
-                *outputs.entry(record.value.clone().unwrap_or_default()).or_default() += 1;
+                let origin = record.value.as_ref().and_then(|value| value.get(..9)).unwrap_or_default();
+                *outputs.entry(origin.to_vec()).or_default() += 1;
             }
         }
-        let expected: u32 = self.model.sources.values().flat_map(BTreeMap::values).map(|made| made.outputs).sum();
-        if outputs.values().any(|count| *count != 1) || outputs.len() != usize::try_from(expected).unwrap_or(0) {
-            self.violated(format!("invariant 2: {expected} outputs were committed, a reader sees {}", outputs.len()));
+        let mut expected: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
+        for (source, records) in &self.model.sources {
+            for (offset, made) in records.iter().filter(|(_, made)| made.outputs + made.before.0 > 0) {
+                expected.insert(origin(*source, *offset), made.outputs + made.before.0);
+            }
         }
-        let seen: u32 = self.model.sources.values().flat_map(BTreeMap::values).map(|made| made.letters).sum();
+        if outputs != expected {
+            let (seen, expected) = (outputs.values().sum::<u32>(), expected.values().sum::<u32>());
+            self.violated(format!("invariant 2: {expected} outputs were committed, a reader sees {seen}, or others"));
+        }
+        let all = self.model.sources.values().flat_map(BTreeMap::values);
+        let expected: u32 = all.map(|made| made.letters + made.before.1).sum();
         let letters: usize =
             self.kafka.of_topic(DEAD).iter().map(|log| self.kafka.logs[*log].committed().count()).sum();
-        if letters != usize::try_from(seen).unwrap_or(0) {
-            self.violated(format!("invariant 3: {seen} dead letters were committed, a reader sees {letters}"));
+        if letters != usize::try_from(expected).unwrap_or(0) {
+            self.violated(format!("invariant 3: {expected} dead letters were committed, a reader sees {letters}"));
         }
     }
+}
+
+/// How an output begins: with the record that it was made of.
+pub(crate) fn origin(source: P, offset: i64) -> Vec<u8> {
+    let mut origin = vec![u8::try_from(source).unwrap_or(u8::MAX)];
+    origin.extend_from_slice(&offset.to_be_bytes());
+    origin
 }
 
 fn number(bytes: Option<&[u8]>) -> Option<i64> {

@@ -10,7 +10,7 @@ use weir_kafka::{Class, Client, ClientError, Committed, Isolation, Offset, Rebal
 
 use super::fetch::give;
 use super::group::{Change, Fetch};
-use super::kafka::{C, Failed};
+use super::kafka::{C, Failed, P};
 use super::{Mutation, State, World};
 
 pub(crate) struct SimClient {
@@ -20,12 +20,12 @@ pub(crate) struct SimClient {
 
 impl SimClient {
     /// Connects a new client of an instance, which may fail.
-    pub fn connect(world: &World, instance: usize) -> Result<Self, ClientError> {
+    pub fn connect(world: &World, instance: usize, identity: usize) -> Result<Self, ClientError> {
         let mut state = world.lock();
         if state.fault(20) {
             return Err(failed("connect", (Class::Fatal, "no broker")));
         }
-        let client = state.connect(instance);
+        let client = state.connect(instance, identity);
         Ok(Self { world: world.clone(), client })
     }
 
@@ -70,6 +70,9 @@ impl SimClient {
                 self.say(&mut state, call, why);
             }
             if answer.is_ok() && (state.fault(rates.1) || state.drill && state.rng.chance(100)) {
+                if call == "commit" {
+                    state.covers("an end of a transaction whose answer is lost");
+                }
                 self.say(&mut state, call, "answer lost");
                 Err((Class::Retriable, "answer lost"))
             } else {
@@ -144,6 +147,26 @@ fn failed(call: &'static str, (class, why): Failed) -> ClientError {
     ClientError { call, why: why.to_owned(), class }
 }
 
+/// A reader on its way through a log: what it has yet to see stays there.
+struct Reading<'w> {
+    world: &'w World,
+    log: P,
+}
+
+impl<'w> Reading<'w> {
+    fn begin(world: &'w World, log: P) -> Self {
+        world.lock().kafka.logs[log].readers += 1;
+        Self { world, log }
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        let readers = &mut self.world.lock().kafka.logs[self.log].readers;
+        *readers = readers.saturating_sub(1);
+    }
+}
+
 impl Client for SimClient {
     /// Member and generation.
     type Group = (u32, i32);
@@ -160,6 +183,9 @@ impl Client for SimClient {
             sleep(pause.min(wait)).await;
         }
         let mut state = self.look("poll")?;
+        if let Some(why) = state.kafka.clients[self.client].fenced {
+            return Err(failed("poll", (Class::Fatal, why)));
+        }
         if state.scenario.faults.fatal > 0 && state.fault(1) {
             self.say(&mut state, "poll", "fatal");
             return Err(failed("poll", (Class::Fatal, "a fault")));
@@ -187,9 +213,10 @@ impl Client for SimClient {
             let consumer = &mut state.kafka.clients[self.client];
             let own = consumer.assignment.contains(&partition);
             let fetch = Fetch { position: *offset, fetched: *offset, ..Fetch::default() };
-            let before = consumer.fetch.insert(partition, fetch);
+            let early = consumer.fetch.contains_key(&partition);
+            consumer.fetch.entry(partition).or_insert(fetch);
             self.say(&mut state, "assign", &format!("{id} at {offset}"));
-            if before.is_some() {
+            if early && !state.is_mutated(Mutation::ResumesWhatIsOpening) {
                 state.violated(format!("{id} is added to what is fetched, where it is already"));
             }
             if !own {
@@ -230,6 +257,9 @@ impl Client for SimClient {
 
     fn resume(&self, partitions: &[TopicPartition]) -> Result<(), ClientError> {
         let mut state = self.look("resume")?;
+        if state.is_mutated(Mutation::ResumesWhatIsOpening) {
+            state.resume_what_is_opening(self.client);
+        }
         for partition in state.indices(partitions) {
             if let Some(fetch) = state.kafka.clients[self.client].fetch.get_mut(&partition) {
                 fetch.paused = false;
@@ -257,7 +287,10 @@ impl Client for SimClient {
             if state.kafka.is_pending(index) && !state.is_mutated(Mutation::ReadsOffsetsUnstable) {
                 return Err((Class::Retriable, "UNSTABLE_OFFSET_COMMIT"));
             }
-            let found = state.kafka.offsets.get(&index).cloned();
+            let mut found = state.kafka.offsets.get(&index).cloned();
+            if found.is_none() && state.is_mutated(Mutation::BeginsUncommitted) {
+                found = Some((state.kafka.logs[index].low, String::new()));
+            }
             let name = state.kafka.clients[client].name.clone();
             state.note(name, || format!("committed offset of {partition}: {:?}", found.as_ref().map(|found| found.0)));
             Ok(found.map(|(offset, metadata)| Committed { offset, metadata }))
@@ -291,6 +324,8 @@ impl Client for SimClient {
 
     async fn scan(&self, partition: &TopicPartition, from: i64, mut take: Take<'_>) -> Result<(), ClientError> {
         let mut at = from;
+        let log = self.look("scan")?.kafka.index(partition);
+        let _reading = Reading::begin(&self.world, log);
         loop {
             self.pass().await;
             let mut state = self.look("scan")?;
@@ -299,7 +334,7 @@ impl Client for SimClient {
                 return Err(failed("scan", (Class::Retriable, "request lost")));
             }
             let some = 1 + state.rng.index(40);
-            let log = &state.kafka.logs[state.kafka.index(partition)];
+            let log = &state.kafka.logs[log];
             at = at.max(log.low);
             for _ in 0..some {
                 if at >= log.stable() {
@@ -390,7 +425,7 @@ impl Client for SimClient {
         self.flush("commit").await?;
         self.break_down("commit")?;
         self.end("commit", true).await.map_err(|mut error| {
-            if error.class == Class::Retriable && self.world.lock().is_mutated(Mutation::AbortsTheUndecided) {
+            if error.class == Class::Retriable && self.world.lock().is_mutated(Mutation::SendsTheUndecidedAgain) {
                 error.class = Class::Abortable;
             }
             error
@@ -398,6 +433,7 @@ impl Client for SimClient {
         let mut state = self.world.lock();
         let rate = state.scenario.faults.fatal;
         if state.fault(rate) {
+            state.covers("a commit whose outcome is unknown");
             self.say(&mut state, "commit", "outcome unknown");
             return Err(failed("commit", (Class::Fatal, "outcome unknown")));
         }
@@ -406,7 +442,7 @@ impl Client for SimClient {
 
     async fn abort(&self) -> Result<(), ClientError> {
         self.world.lock().kafka.clients[self.client].queue.clear();
-        let mutated = self.world.lock().is_mutated(Mutation::AbortsTheUndecided);
+        let mutated = self.world.lock().is_mutated(Mutation::SendsTheUndecidedAgain);
         match self.end("abort", false).await {
             Err(error) if error.class == Class::Fatal && mutated => {
                 self.world.lock().kafka.clients[self.client].txn = None;

@@ -4,7 +4,7 @@
 use weir_contract::TopicPartition;
 use weir_kafka::{Arrived, Rebalance, Take};
 
-use super::group::Change;
+use super::group::{Change, Fetch};
 use super::kafka::{C, P};
 use super::log::{Log, Record};
 use super::{Mutation, State};
@@ -63,6 +63,15 @@ impl State {
         out_of_range
     }
 
+    /// For a mutation: what is not open yet is fetched, from what is committed.
+    pub fn resume_what_is_opening(&mut self, client: C) {
+        for partition in self.kafka.clients[client].assignment.clone() {
+            let position = self.kafka.offsets.get(&partition).map_or(0, |(offset, _)| *offset);
+            let fetch = Fetch { position, fetched: position, ..Fetch::default() };
+            self.kafka.clients[client].fetch.entry(partition).or_insert(fetch);
+        }
+    }
+
     /// Whether a poll has something at once.
     pub fn has_something(&self, client: C) -> bool {
         let consumer = &self.kafka.clients[client];
@@ -79,6 +88,10 @@ impl State {
         }
         let change = consumer.events.pop_front()?;
         consumer.awaiting = Some(change.clone());
+        if matches!(change, Change::Revoked(_)) {
+            self.covers("a partition that is revoked");
+        }
+        let consumer = &self.kafka.clients[client];
         let name = consumer.name.clone();
         self.note(name, || format!("is told: {change:?}"));
         if self.is_mutated(Mutation::AnswersBeforeTheCommit)

@@ -30,6 +30,8 @@ pub(crate) struct Group {
     pub members: BTreeMap<u32, C>,
     /// Who may commit a partition: from when it is given until the member has let go, or is out.
     pub owners: BTreeMap<P, u32>,
+    /// The static members, by their instance ID.
+    statics: BTreeMap<usize, u32>,
     /// Who let go of a partition last, and in which generation.
     let_go: BTreeMap<P, (u32, i32)>,
     last_member: u32,
@@ -39,8 +41,14 @@ pub(crate) struct Group {
 pub(crate) struct Consumer {
     pub name: String,
     pub instance: usize,
+    /// The instance ID of a static member.
+    pub identity: Option<usize>,
     /// Neither closed nor gone with its process.
     pub alive: bool,
+    /// It left the group; a static member only for a while.
+    closed: bool,
+    /// Another one with its instance ID is in the group, so this one is of no use.
+    pub fenced: Option<&'static str>,
     frozen: bool,
     stamp: u64,
     /// What comes once the process runs again.
@@ -107,15 +115,20 @@ impl Group {
 }
 
 impl State {
-    /// A client of an instance, which joins the group in a while.
-    pub fn connect(&mut self, instance: usize) -> C {
+    /// A client of an instance, which joins the group in a while; a static member has an instance ID, and
+    /// a transactional ID from it.
+    pub fn connect(&mut self, instance: usize, identity: usize) -> C {
         let client = self.kafka.clients.len();
         let name = format!("i{instance}/{client}");
-        let tid = if self.scenario.stable_ids { format!("i{instance}") } else { name.clone() };
+        let identity = self.scenario.static_members.then_some(identity);
+        let tid = identity.map_or_else(|| name.clone(), |identity| format!("id{identity}"));
         self.kafka.clients.push(Consumer {
             name: name.clone(),
             instance,
+            identity,
             alive: true,
+            closed: false,
+            fenced: None,
             frozen: false,
             stamp: 0,
             deferred: Vec::new(),
@@ -191,17 +204,85 @@ impl State {
 
     fn join(&mut self, client: C) {
         let group = &mut self.kafka.group;
+        let identity = self.kafka.clients[client].identity;
+        let before = identity.and_then(|identity| group.statics.get(&identity)).copied();
+        let before = before.and_then(|member| Some((member, *group.members.get(&member)?)));
+        if let Some((_, owner)) = before
+            && group.next_protocol
+            && !self.kafka.clients[owner].closed
+        {
+            self.covers("an instance ID that is not released yet");
+            return self.put_off(client, "UNRELEASED_INSTANCE_ID");
+        }
         group.last_member += 1;
         let member = group.last_member;
         group.members.insert(member, client);
+        if let Some(identity) = identity {
+            group.statics.insert(identity, member);
+        }
         let consumer = &mut self.kafka.clients[client];
         consumer.member = Some(member);
         let name = consumer.name.clone();
         self.note(name, || format!("joins as member {member}"));
-        if self.kafka.group.next_protocol {
+        if let Some((before, owner)) = before {
+            self.take_over(client, member, before, owner);
+        } else if self.kafka.group.next_protocol {
             self.retarget();
         } else {
             self.rejoin(client, member);
+        }
+    }
+
+    /// A static member has come back, or a twin of it has come: it is given what the member before had, in
+    /// the same generation.
+    fn take_over(&mut self, client: C, member: u32, before: u32, owner: C) {
+        let group = &mut self.kafka.group;
+        group.members.remove(&before);
+        for now in group.owners.values_mut().chain(group.targets.values_mut()).filter(|now| **now == before) {
+            *now = member;
+        }
+        let epoch = group.epochs.remove(&before).unwrap_or_default();
+        let generation = if group.next_protocol { epoch } else { group.generation };
+        group.epochs.insert(member, epoch);
+        let list = group.owners.iter().filter(|(_, now)| **now == member).map(|(source, _)| *source).collect();
+        if self.kafka.clients[owner].alive {
+            self.covers("a twin that is fenced");
+            self.put_off(owner, "FENCED_INSTANCE_ID");
+        }
+        if let Some(joined) = &mut self.kafka.group.joined {
+            joined.remove(&before);
+            // It joins as one that has nothing.
+            self.kafka.group.owners.retain(|_, owner| *owner != member);
+            return self.rejoin(client, member);
+        }
+        self.covers("a static member that comes back without a rebalance");
+        // Kafka itself leaves a partition alone that its owner let go of and died: somebody has to see it.
+        if !self.kafka.group.next_protocol
+            && !self.kafka.sources.iter().all(|source| self.kafka.group.owners.contains_key(source))
+        {
+            self.rebalance();
+        }
+        let consumer = &mut self.kafka.clients[client];
+        consumer.joining = true;
+        // In the next protocol it says with its next heartbeat what it has.
+        consumer.rejoin = self.kafka.group.next_protocol;
+        self.soon(HEARTBEAT_MS / 10, Event::Sync { client, member, generation, list });
+    }
+
+    fn put_off(&mut self, client: C, why: &'static str) {
+        let consumer = &mut self.kafka.clients[client];
+        consumer.fenced = Some(why);
+        let name = consumer.name.clone();
+        self.note(name, || format!("hears {why}"));
+    }
+
+    /// The group hears of new partitions.
+    pub fn regroup(&mut self) {
+        if self.kafka.group.members.is_empty() {
+        } else if self.kafka.group.next_protocol {
+            self.retarget();
+        } else {
+            self.rebalance();
         }
     }
 
@@ -360,6 +441,8 @@ impl State {
         }
         consumer.member = None;
         consumer.lost = true;
+        self.covers("an assignment that is lost");
+        let consumer = &mut self.kafka.clients[client];
         consumer.events.clear();
         consumer.added_after = None;
         consumer.joining = false;
@@ -451,7 +534,16 @@ impl State {
     pub fn leave(&mut self, client: C) {
         let consumer = &mut self.kafka.clients[client];
         consumer.alive = false;
-        let (name, member) = (consumer.name.clone(), consumer.member.take());
+        consumer.closed = true;
+        let name = consumer.name.clone();
+        if consumer.identity.is_some() {
+            // A static member says nothing: it has its time to come back.
+            consumer.stamp += 1;
+            let stamp = consumer.stamp;
+            self.note(name, || "goes, without leaving".into());
+            return self.schedule(SESSION_TIMEOUT_MS, Event::SessionTimeout { client, stamp });
+        }
+        let member = consumer.member.take();
         self.note(name, || "leaves".into());
         let Some(member) = member else { return };
         let group = &mut self.kafka.group;

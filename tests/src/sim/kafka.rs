@@ -9,6 +9,7 @@ use weir_contract::{Output, TopicPartition};
 use weir_kafka::Class;
 
 use super::State;
+use super::check::LARGEST_OUTPUT_BYTES;
 use super::group::{Consumer, Group};
 use super::log::{Log, Record};
 use super::scenario::Scenario;
@@ -20,6 +21,8 @@ pub(crate) type C = usize;
 
 /// After so long the coordinator aborts an open transaction, in milliseconds.
 const TRANSACTION_TIMEOUT_MS: u64 = 10_000;
+/// What Kafka adds to a record that is alone in its batch, in bytes.
+const BATCH_HEADER_BYTES: usize = 61;
 
 pub(crate) const OUT: &str = "out";
 pub(crate) const DEAD: &str = "dead";
@@ -123,6 +126,15 @@ impl Cluster {
         }
     }
 
+    /// Adds a partition to a topic.
+    pub fn grow(&mut self, topic: &str) -> P {
+        let partition = i32::try_from(self.of_topic(topic).len()).unwrap_or(0);
+        let (id, index) = (TopicPartition::new(topic, partition), self.logs.len());
+        self.ids.insert(id.clone(), index);
+        self.logs.push(Log::new(id));
+        index
+    }
+
     pub fn index(&self, id: &TopicPartition) -> P {
         self.ids[id]
     }
@@ -185,6 +197,7 @@ impl State {
             Event::TransactionTimeout { tid, txn } => {
                 let producer = &self.kafka.producers[&tid];
                 if producer.current.as_ref().is_some_and(|current| current.id == txn && current.ending.is_none()) {
+                    self.covers("a transaction that times out");
                     self.note("kafka", || format!("transaction {txn} times out"));
                     self.fence(&tid);
                     self.decide(&tid, false);
@@ -247,6 +260,9 @@ impl State {
         for place in places {
             let late = self.scenario.latency.marker_ms;
             let in_ms = if late > 0 && self.rng.chance(500) { self.rng.below(late) } else { 0 };
+            if in_ms > 0 {
+                self.covers("a marker that comes late");
+            }
             if in_ms == 0 {
                 self.marker(tid, place);
             } else {
@@ -267,6 +283,7 @@ impl State {
             }
             Some(ending) => {
                 if ending.is_none() {
+                    self.covers("a transaction of a dead owner that the next one aborts");
                     self.fence(&tid);
                     self.decide(&tid, false);
                 }
@@ -322,6 +339,15 @@ impl State {
             value: output.value.clone(),
             headers: output.headers.clone(),
         };
+        let limit = match &*output.topic {
+            DEAD => self.scenario.dead_letter_max_bytes - BATCH_HEADER_BYTES,
+            _ => LARGEST_OUTPUT_BYTES,
+        };
+        let bytes = if &*output.topic == DEAD { output.weight() } else { output.framed_bytes() };
+        if bytes > limit {
+            let topic = &output.topic;
+            self.violated(format!("a record of {bytes} bytes is over the limit of {topic}, {limit} bytes"));
+        }
         let at = self.kafka.logs[log].append(Some(id), record);
         let txn = self.ongoing(client)?;
         txn.partitions.insert(log);
@@ -342,6 +368,7 @@ impl State {
         let id = self.ongoing(client)?.id;
         let who = self.kafka.clients[client].name.clone();
         if !self.kafka.group.knows(member, generation) {
+            self.covers("a commit after a rebalance, refused");
             self.note(who, || format!("transaction {id}: offsets refused, of generation {generation}"));
             return Err((Class::Abortable, "ILLEGAL_GENERATION"));
         }

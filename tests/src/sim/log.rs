@@ -1,4 +1,4 @@
-//! A partition's log: records, transaction markers, what is visible of it.
+//! A partition's log: records, transaction markers, what is visible of it, and its compaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,11 +28,13 @@ pub(crate) struct Log {
     /// Transactions without a marker yet, each with its first offset.
     open: BTreeMap<u64, i64>,
     aborted: BTreeSet<u64>,
+    /// Readers on their way through it.
+    pub readers: usize,
 }
 
 impl Log {
     pub fn new(id: TopicPartition) -> Self {
-        Self { id, low: 0, entries: Vec::new(), open: BTreeMap::new(), aborted: BTreeSet::new() }
+        Self { id, low: 0, entries: Vec::new(), open: BTreeMap::new(), aborted: BTreeSet::new(), readers: 0 }
     }
 
     /// The high watermark.
@@ -78,6 +80,32 @@ impl Log {
     /// All that a read-committed reader sees.
     pub fn committed(&self) -> impl Iterator<Item = (i64, &Record)> {
         (0..self.stable()).filter_map(|at| Some((at, self.visible(at)?)))
+    }
+
+    /// Leaves the last record of each key alone, of what is stable, and not even that if it is a
+    /// tombstone; how many tombstones that were. Kafka keeps those long enough for whoever has begun to
+    /// read.
+    pub fn compact(&mut self) -> usize {
+        let mut last = BTreeMap::new();
+        for (at, record) in self.committed() {
+            last.insert(record.key.clone(), (at, record.value.is_none()));
+        }
+        let last: BTreeMap<i64, bool> = last.into_values().collect();
+        let (stable, read) = (self.stable(), self.readers > 0);
+        let mut tombstones = 0;
+        for (at, entry) in (0..stable).zip(&mut self.entries) {
+            let tombstone = last.get(&at).copied();
+            if tombstone.is_none_or(|tombstone| tombstone && !read) {
+                tombstones += usize::from(tombstone.is_some() && entry.record.is_some());
+                entry.record = None;
+            }
+        }
+        tombstones
+    }
+
+    /// Loses everything, as a topic does that is deleted and created again.
+    pub fn lose(&mut self) {
+        *self = Self::new(self.id.clone());
     }
 
     fn entry(&self, at: i64) -> Option<&Entry> {

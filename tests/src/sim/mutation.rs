@@ -17,8 +17,12 @@ pub enum Mutation {
     TrustsTheStableEnd,
     /// The committed offset is read in spite of a pending transaction.
     ReadsOffsetsUnstable,
-    /// A transaction whose end was not answered is aborted.
-    AbortsTheUndecided,
+    /// A transaction whose end was not answered is taken for aborted, and its content sent again.
+    SendsTheUndecidedAgain,
+    /// Where the group begins is not committed before records are read.
+    BeginsUncommitted,
+    /// What is opening is fetched as soon as the budget lets anything be fetched.
+    ResumesWhatIsOpening,
     /// A pause goes on behind the records that it threw away.
     PauseSkips,
     /// A pause does nothing.
@@ -29,6 +33,14 @@ pub enum Mutation {
     SkipsARecord,
     /// The state of a batch is written with the next one.
     StateIsOneBatchLate,
+    /// The state of a batch is written before its offset, like a decision.
+    StateIsOneBatchAhead,
+    /// A rejected record is passed over.
+    SkipsTheRejected,
+    /// An acknowledgement that comes after its partition was opened again counts for the next request.
+    CountsLateAcknowledgements,
+    /// A shard has two requests in flight.
+    TwoInFlight,
     /// Items that must stay in order are spread over shards.
     SpreadsOverShards,
     /// What is kept leaves before its decision is committed.
@@ -43,7 +55,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 24] = [
         Self::AcknowledgesBeforeDelivering,
         Self::CommitsTheNewest,
         Self::SendsNoOffsets,
@@ -51,12 +63,18 @@ impl Mutation {
         Self::AnswersBeforeTheCommit,
         Self::TrustsTheStableEnd,
         Self::ReadsOffsetsUnstable,
-        Self::AbortsTheUndecided,
+        Self::SendsTheUndecidedAgain,
+        Self::BeginsUncommitted,
+        Self::ResumesWhatIsOpening,
         Self::PauseSkips,
         Self::PauseIsIgnored,
         Self::SeekIsIgnored,
         Self::SkipsARecord,
         Self::StateIsOneBatchLate,
+        Self::StateIsOneBatchAhead,
+        Self::SkipsTheRejected,
+        Self::CountsLateAcknowledgements,
+        Self::TwoInFlight,
         Self::SpreadsOverShards,
         Self::LeavesBeforeTheDecision,
         Self::ReleasesWhatIsKept,

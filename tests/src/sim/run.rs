@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
+use std::mem;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,21 +16,17 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::LocalSet;
 use tokio::time::sleep;
 use weir_contract::{Budget, Limits};
-use weir_kafka::{FeedLimits, Identity, Start};
+use weir_kafka::{FeedLimits, Identity};
 use weir_runtime::{Clock, Defect, Instruments, Settings, Setup, Status, Threads};
 
-use super::check::Kind;
-use super::client::SimClient;
-use super::kafka::{DEAD, Event, P, STATE};
-use super::log::Record;
-use super::worker::TestWorker;
+use super::check::LARGEST_OUTPUT_BYTES;
+use super::kafka::{DEAD, STATE};
+use super::model::Kind;
 use super::{Line, Mutation, State, World};
 
 /// So long everything that is left may take, once nothing fails any more, in milliseconds.
 const CALM_MS: u64 = 300_000;
 const DRAIN_MS: u64 = 20_000;
-/// After so many source records no more are written while things go wrong.
-const RECORDS: usize = 120;
 
 /// What a seed came to.
 #[derive(Debug)]
@@ -40,6 +37,8 @@ pub struct Report {
     pub history: Vec<Line>,
     /// How long it was on the simulated clock.
     pub lasted: Duration,
+    /// What happened of all that can happen, and how often.
+    pub covered: BTreeMap<&'static str, u64>,
 }
 
 /// Runs a seed, with a bug on purpose if one is named; `told` writes the history down.
@@ -48,7 +47,7 @@ pub fn run(seed: u64, mutation: Option<Mutation>, told: bool) -> Report {
     runtime.block_on(async {
         let world = Arc::new(Mutex::new(State::new(seed, mutation, told)));
         let slots = Slots::default();
-        let mut driver = pin!(Driver { world: world.clone(), slots: slots.clone(), thaws: BTreeMap::new() }.drive());
+        let mut driver = pin!(Driver::new(world.clone(), slots.clone()).drive());
         // The instances are polled here, so that a frozen one is not.
         poll_fn(|cx| {
             if driver.as_mut().poll(cx).is_ready() {
@@ -64,37 +63,66 @@ pub fn run(seed: u64, mutation: Option<Mutation>, told: bool) -> Report {
         slots.borrow_mut().clear();
         let mut state = world.lock();
         let lasted = Duration::from_millis(state.now());
-        Report { violation: state.violation.take(), history: state.history.take().unwrap_or_default(), lasted }
+        Report {
+            violation: state.violation.take(),
+            history: state.history.take().unwrap_or_default(),
+            lasted,
+            covered: mem::take(&mut state.covered),
+        }
     })
 }
 
 /// The instances' places.
 type Slots = Rc<RefCell<Vec<Option<Running>>>>;
 
-struct Running {
-    tasks: LocalSet,
-    frozen: bool,
-    stop: watch::Sender<bool>,
-    stopped_ms: Option<u64>,
-    ended: oneshot::Receiver<Result<(), Defect>>,
-    status: Status,
+pub(super) struct Running {
+    pub tasks: LocalSet,
+    pub frozen: bool,
+    /// The instance ID of its members.
+    pub identity: usize,
+    pub stop: watch::Sender<bool>,
+    pub stopped_ms: Option<u64>,
+    pub ended: oneshot::Receiver<Result<(), Defect>>,
+    pub status: Status,
 }
 
 /// The operator, and the passing of time.
-struct Driver {
-    world: World,
-    slots: Slots,
+pub(super) struct Driver {
+    pub world: World,
+    pub slots: Slots,
     /// When which instance thaws.
-    thaws: BTreeMap<(u64, usize), ()>,
+    pub thaws: BTreeMap<(u64, usize), ()>,
+    /// The operator is to move the group's offsets, or has seen that a partition needs his help.
+    pub called: Option<Call>,
+}
+
+/// What the operator does while nobody runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    /// Moves offsets, or loses the changelog.
+    Reset,
+    /// Helps partitions that refuse to open.
+    Help,
 }
 
 impl Driver {
+    fn new(world: World, slots: Slots) -> Self {
+        Self { world, slots, thaws: BTreeMap::new(), called: None }
+    }
+
     async fn drive(mut self) {
         let (instances, chaos_ms) = {
             let state = self.world.lock();
             (state.scenario.instances, state.scenario.chaos_ms)
         };
         self.slots.borrow_mut().resize_with(instances, || None);
+        {
+            let mut state = self.world.lock();
+            let told = format!("{:?}", state.scenario);
+            state.note("scenario", || told);
+            let sources: Vec<_> = state.kafka.sources.iter().map(|one| state.kafka.logs[*one].id.to_string()).collect();
+            state.note("scenario", || format!("partitions by number: {sources:?}"));
+        }
         self.start();
         self.chaos(chaos_ms).await;
         self.calm().await;
@@ -112,6 +140,7 @@ impl Driver {
                 return;
             }
             self.act();
+            self.answer_calls().await;
         }
     }
 
@@ -124,10 +153,11 @@ impl Driver {
             state.outside.blocked = 0;
             state.note("operator", || "nothing fails any more".into());
         }
-        let frozen: Vec<usize> = std::mem::take(&mut self.thaws).into_keys().map(|(_, instance)| instance).collect();
+        let frozen: Vec<usize> = mem::take(&mut self.thaws).into_keys().map(|(_, instance)| instance).collect();
         for instance in frozen {
             self.thaw(instance);
         }
+        self.end_twins();
         if self.running() == 0 {
             self.start();
         }
@@ -165,7 +195,7 @@ impl Driver {
     }
 
     /// Looks at the instances; whether all is well so far.
-    fn look(&mut self) -> bool {
+    pub fn look(&mut self) -> bool {
         let now = self.world.lock().now();
         while let Some(first) = self.thaws.first_entry()
             && first.key().0 <= now
@@ -173,18 +203,22 @@ impl Driver {
             let ((_, instance), ()) = first.remove_entry();
             self.thaw(instance);
         }
-        let mut state = self.world.lock();
+        // Dropped once the world is free: some of what it drops locks it.
+        let mut gone = Vec::new();
+        let mut world = self.world.lock();
+        let state = &mut *world;
         state.advance();
         for (instance, slot) in self.slots.borrow_mut().iter_mut().enumerate() {
             let Some(running) = slot else { continue };
-            if let Some((partition, problem)) = running
-                .status
-                .get()
-                .partitions
-                .into_iter()
-                .find_map(|(id, shown)| Some((id, shown.problem.filter(|_| shown.refused)?)))
-            {
-                state.violated(format!("i{instance} cannot open {partition}: {problem}"));
+            for (name, problem) in refused(&running.status) {
+                let expected = state.model.apart.iter().any(|one| state.kafka.logs[*one].id.to_string() == name);
+                if !expected {
+                    state.violated(format!("i{instance} cannot open {name}: {problem}"));
+                } else if self.called.is_none() && (state.calm || state.rng.chance(100)) {
+                    state.covers("a partition that refuses to open");
+                    state.note("operator", || format!("reads: {problem}"));
+                    self.called = Some(Call::Help);
+                }
             }
             let took_ms = running.stopped_ms.map_or(0, |stopped| now.saturating_sub(stopped));
             match running.ended.try_recv() {
@@ -194,7 +228,7 @@ impl Driver {
                         state.violated(format!("i{instance}: {defect}"));
                     }
                     state.fall_silent(instance, true);
-                    *slot = None;
+                    gone.push(slot.take());
                 }
                 Err(oneshot::error::TryRecvError::Closed) => state.violated(format!("i{instance} panicked")),
                 Err(oneshot::error::TryRecvError::Empty) if took_ms > DRAIN_MS + 5_000 && state.calm => {
@@ -203,172 +237,12 @@ impl Driver {
                 Err(oneshot::error::TryRecvError::Empty) => {}
             }
         }
-        state.violation.is_none()
+        let well = state.violation.is_none();
+        drop(world);
+        well
     }
 
-    fn act(&mut self) {
-        let what = {
-            let mut state = self.world.lock();
-            let actions = &state.scenario.actions;
-            let weights = [
-                actions.produce,
-                actions.start,
-                actions.stop,
-                actions.crash,
-                actions.freeze,
-                actions.lose,
-                actions.retention,
-            ];
-            let mut drawn = state.rng.below(weights.iter().sum());
-            weights.iter().position(|weight| {
-                let found = drawn < *weight;
-                drawn = drawn.saturating_sub(*weight);
-                found
-            })
-        };
-        match what {
-            Some(1) => self.start(),
-            Some(2) => self.with_one(|driver, instance| driver.stop(instance)),
-            Some(3) => self.with_one(Self::crash),
-            Some(4) => self.with_one(Self::freeze),
-            Some(5) => self.lose(),
-            Some(6) => self.retain(),
-            _ => self.produce(),
-        }
-    }
-
-    fn running(&self) -> usize {
-        self.slots.borrow().iter().flatten().count()
-    }
-
-    /// Starts an instance in the first free place.
-    fn start(&mut self) {
-        let free = self.slots.borrow().iter().position(Option::is_none);
-        let Some(instance) = free else { return };
-        let mut state = self.world.lock();
-        state.note("operator", || format!("starts i{instance}"));
-        let setup = setup(&mut state, instance);
-        drop(state);
-        let (stop, stopped) = watch::channel(false);
-        let (tell, ended) = oneshot::channel();
-        let status = setup.status.clone();
-        let tasks = LocalSet::new();
-        let world = self.world.clone();
-        tasks.spawn_local(async move {
-            let worker = Arc::new(TestWorker { world: world.clone(), instance });
-            let connect = || SimClient::connect(&world, instance);
-            tell.send(weir_runtime::run(worker, setup, connect, stopped).await).ok();
-        });
-        let running = Running { tasks, frozen: false, stop, stopped_ms: None, ended, status };
-        self.slots.borrow_mut()[instance] = Some(running);
-    }
-
-    fn with_one(&mut self, act: impl FnOnce(&mut Self, usize)) {
-        let running: Vec<_> =
-            self.slots.borrow().iter().enumerate().filter(|(_, slot)| slot.is_some()).map(|(index, _)| index).collect();
-        if running.is_empty() {
-            return;
-        }
-        let at = self.world.lock().rng.index(running.len());
-        act(self, running[at]);
-    }
-
-    fn stop(&self, instance: usize) {
-        let mut state = self.world.lock();
-        if let Some(running) = &mut self.slots.borrow_mut()[instance]
-            && running.stopped_ms.is_none()
-        {
-            state.note("operator", || format!("stops i{instance}"));
-            running.stop.send(true).ok();
-            running.stopped_ms = Some(state.now());
-        }
-    }
-
-    fn crash(&mut self, instance: usize) {
-        self.slots.borrow_mut()[instance] = None;
-        self.thaws.retain(|(_, frozen), ()| *frozen != instance);
-        let mut state = self.world.lock();
-        state.note("operator", || format!("kills i{instance}"));
-        state.fall_silent(instance, true);
-    }
-
-    fn freeze(&mut self, instance: usize) {
-        let mut state = self.world.lock();
-        if let Some(running) = &mut self.slots.borrow_mut()[instance]
-            && !running.frozen
-        {
-            running.frozen = true;
-            let for_ms = if state.rng.chance(500) { state.rng.below(3_000) } else { state.rng.below(20_000) };
-            state.note("operator", || format!("stops the process of i{instance} for {for_ms} ms"));
-            state.fall_silent(instance, false);
-            let at = state.now() + for_ms;
-            self.thaws.insert((at, instance), ());
-        }
-    }
-
-    fn thaw(&self, instance: usize) {
-        if let Some(running) = &mut self.slots.borrow_mut()[instance] {
-            running.frozen = false;
-            let mut state = self.world.lock();
-            state.note("operator", || format!("lets the process of i{instance} go on"));
-            state.thaw(instance);
-        }
-    }
-
-    /// Somebody's heartbeats get lost for long enough.
-    fn lose(&self) {
-        let mut state = self.world.lock();
-        let members: Vec<u32> = state.kafka.clients.iter().filter_map(|client| client.member).collect();
-        if !members.is_empty() {
-            let at = state.rng.index(members.len());
-            state.kick(members[at], "its heartbeats were lost");
-        }
-    }
-
-    /// Removes the head of a log: what is committed, and sometimes what nobody has read.
-    fn retain(&self) {
-        let mut state = self.world.lock();
-        let source = any_source(&mut state);
-        let committed = state.model.committed(source);
-        let log = &state.kafka.logs[source];
-        let (low, end) = (log.low, if state.scenario.losing { log.stable() } else { committed.min(log.stable()) });
-        let most = u64::try_from(end - low).unwrap_or(0);
-        let low = low + i64::try_from(state.rng.below(most + 1)).unwrap_or(0);
-        state.kafka.logs[source].low = low;
-        state.note("kafka", || format!("retention: {source} begins at {low}"));
-        let had = state.model.committed.contains_key(&source);
-        for (_, made) in state.model.sources.entry(source).or_default().range_mut(committed..low.max(committed)) {
-            made.lossy = true;
-            made.missed = had;
-        }
-    }
-
-    /// An application writes a few records, in a transaction or not.
-    fn produce(&self) {
-        let mut state = self.world.lock();
-        if !state.calm && state.model.sources.values().map(BTreeMap::len).sum::<usize>() > RECORDS {
-            return;
-        }
-        let source = any_source(&mut state);
-        let txn = state.rng.chance(150).then(|| (state.kafka.new_txn(), state.rng.chance(600)));
-        let count = state.rng.between(1, 6);
-        for _ in 0..count {
-            produce_one(&mut state, source, txn);
-        }
-        let end = state.kafka.logs[source].high();
-        state.note("application", || format!("writes {count} records to {source}, up to {end}, transaction {txn:?}"));
-        if let Some((txn, commit)) = txn {
-            let in_ms = state.rng.below(600);
-            state.schedule(in_ms, Event::SourceMarker { txn, log: source, commit });
-        }
-    }
-
-    fn stop_all(&self) {
-        let count = self.slots.borrow().len();
-        (0..count).for_each(|instance| self.stop(instance));
-    }
-
-    async fn until_stopped(&mut self) {
+    pub async fn until_stopped(&mut self) {
         while self.look() && self.running() > 0 {
             sleep(Duration::from_millis(100)).await;
         }
@@ -389,6 +263,7 @@ impl Driver {
                     return false;
                 }
             }
+            self.answer_calls().await;
             // One that was stopped before has ended, or ends now.
             if self.running() == 0 {
                 self.start();
@@ -416,7 +291,7 @@ impl Driver {
             let behind = state.model.sources.get(&source).into_iter().flat_map(|all| all.range(committed..processed));
             // A record on which the processor dies closes the partition.
             let kept = behind.clone().any(|(_, made)| matches!(made.kind, Kind::Keep | Kind::Panic));
-            let left: Vec<_> = behind.filter(|(_, made)| !made.lossy).map(|(offset, _)| *offset).collect();
+            let left: Vec<_> = behind.filter(|(_, made)| !made.excused).map(|(offset, _)| *offset).collect();
             if !left.is_empty() && !kept {
                 state.violated(format!("invariant 8: {left:?} of {source} were processed and left uncommitted"));
             }
@@ -424,35 +299,14 @@ impl Driver {
     }
 }
 
-fn any_source(state: &mut State) -> P {
-    let at = state.rng.index(state.kafka.sources.len());
-    state.kafka.sources[at]
-}
-
-fn produce_one(state: &mut State, source: P, txn: Option<(u64, bool)>) {
-    let mut drawn = state.rng.below(state.scenario.kinds.iter().sum());
-    let kind = state.scenario.kinds.iter().position(|weight| {
-        let found = drawn < *weight;
-        drawn = drawn.saturating_sub(*weight);
-        found
-    });
-    let kind = kind.unwrap_or(0);
-    let items = u8::try_from(state.rng.between(1, 3)).unwrap_or(1);
-    let key = u8::try_from(state.rng.below(3)).unwrap_or(0);
-    let mut value = vec![u8::try_from(kind).unwrap_or(0), items, key];
-    value.resize(3 + state.rng.index(40), b'x');
-    let headers = if state.rng.chance(200) { vec![("own".to_owned(), vec![key])] } else { Vec::new() };
-    let timestamp_ms = i64::try_from(state.now()).unwrap_or(0);
-    let record = Record { timestamp_ms, key: state.rng.chance(700).then(|| vec![key]), value: Some(value), headers };
-    let offset = state.kafka.logs[source].append(txn.map(|(txn, _)| txn), record.clone());
-    if txn.is_none_or(|(_, commit)| commit) {
-        let keeps_state = state.scenario.state;
-        state.model.produced(source, offset, (Kind::ALL[kind], items, key), record, keeps_state);
-    }
+/// The partitions that do not open before somebody helps, and why.
+fn refused(status: &Status) -> Vec<(String, String)> {
+    let shown = status.get().partitions.into_iter();
+    shown.filter(|(_, shown)| shown.refused).filter_map(|(id, shown)| Some((id, shown.problem?))).collect()
 }
 
 /// What an instance runs with.
-fn setup(state: &mut State, instance: usize) -> Setup {
+pub(super) fn setup(state: &mut State, instance: usize) -> Setup {
     let drawn = &state.scenario.settings;
     let millis = Duration::from_millis;
     let settings = Settings {
@@ -464,7 +318,7 @@ fn setup(state: &mut State, instance: usize) -> Setup {
         revoke_timeout: millis(drawn.revoke_timeout_ms),
         drain_timeout: millis(DRAIN_MS),
         tick_interval: millis(drawn.tick_interval_ms),
-        start: Start::Earliest,
+        start: state.scenario.start,
         batch: FeedLimits { batch_records: drawn.batch_records, batch_bytes: drawn.batch_bytes },
         seed: drawn.seed.wrapping_add(instance as u64),
     };
@@ -478,11 +332,11 @@ fn setup(state: &mut State, instance: usize) -> Setup {
             worker: "sim".into(),
             group: "weir-sim".into(),
             dead_letter_topic: DEAD.into(),
-            dead_letter_max_bytes: 10_000,
+            dead_letter_max_bytes: state.scenario.dead_letter_max_bytes,
             state_topic: state.scenario.state.then(|| STATE.into()),
         },
         settings,
-        limits: Limits::all(1_000),
+        limits: Limits::all(LARGEST_OUTPUT_BYTES),
         ends: None,
         threads: Threads::Simulated,
         budget,

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use weir_kafka::Start;
+
+use super::model::Kind;
 use super::{Mutation, Rng};
 
 /// What a seed draws before anything happens.
@@ -15,8 +18,15 @@ pub(crate) struct Scenario {
     pub next_protocol: bool,
     /// Whether the worker keeps state.
     pub state: bool,
-    /// Whether a transactional ID belongs to an instance; else each client has its own.
-    pub stable_ids: bool,
+    /// Whether members are static: their instance and transactional IDs belong to the instance. Else
+    /// each client has its own.
+    pub static_members: bool,
+    /// Whether the operator sometimes gives an instance ID to two of them.
+    pub twins: bool,
+    /// Where the group begins.
+    pub start: Start,
+    /// The largest record that the dead-letter topic takes, in bytes.
+    pub dead_letter_max_bytes: usize,
     /// Whether retention removes records that nobody has read.
     pub losing: bool,
     /// Weights of the kinds of records, in the order of `Kind::ALL`.
@@ -64,6 +74,9 @@ pub(crate) struct Actions {
     pub freeze: u64,
     pub lose: u64,
     pub retention: u64,
+    pub compact: u64,
+    pub grow: u64,
+    pub reset: u64,
 }
 
 /// What the worker's settings are.
@@ -91,7 +104,8 @@ impl Scenario {
         if rng.chance(200) {
             sources.push((Arc::from("in2"), partitions(rng, 2)));
         }
-        let mut kinds: Vec<u64> = (0..8).map(|_| if rng.chance(500) { rng.between(1, 5) } else { 0 }).collect();
+        let mut kinds: Vec<u64> =
+            (0..Kind::ALL.len()).map(|_| if rng.chance(500) { rng.between(1, 5) } else { 0 }).collect();
         if let Some(first) = kinds.first_mut() {
             *first += 1;
         }
@@ -104,8 +118,15 @@ impl Scenario {
             instances: 1 + rng.index(3),
             next_protocol: rng.chance(400),
             state,
-            stable_ids: rng.chance(400),
-            losing: !state && rng.chance(400),
+            static_members: rng.chance(400),
+            twins: rng.chance(300),
+            start: match rng.below(10) {
+                0..6 => Start::Earliest,
+                6..8 => Start::Latest,
+                _ => Start::Time(i64::try_from(rng.below(4_000)).unwrap_or(0)),
+            },
+            dead_letter_max_bytes: if rng.chance(400) { 550 + rng.index(400) } else { 10_000 },
+            losing: rng.chance(300),
             kinds,
             chaos_ms: rng.between(1_000, 9_000),
             pace_ms: rng.between(20, 400),
@@ -156,6 +177,9 @@ impl Actions {
             freeze: half(rng, 5),
             lose: half(rng, 4),
             retention: half(rng, 5),
+            compact: half(rng, 8),
+            grow: if rng.chance(300) { rng.between(1, 3) } else { 0 },
+            reset: if rng.chance(250) { rng.between(1, 3) } else { 0 },
         }
     }
 }

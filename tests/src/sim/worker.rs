@@ -11,8 +11,9 @@ use weir_contract::{
 };
 use weir_runtime::Worker;
 
-use super::check::Kind;
+use super::check::{LARGEST_OUTPUT_BYTES, origin};
 use super::kafka::{OUT, P};
+use super::model::Kind;
 use super::{Mutation, World};
 
 /// What an item weighs, in bytes: much, so that budgets are soon spent.
@@ -88,10 +89,12 @@ impl Worker for TestWorker {
         state.outside.lives += 1;
         let born = (state.now(), self.instance);
         state.outside.born.push(born);
+        let (source, life) = (state.kafka.index(partition), state.outside.lives);
+        state.outside.newest.insert((self.instance, source), life);
         TestProcessor {
             world: self.world.clone(),
-            source: state.kafka.index(partition),
-            life: state.outside.lives,
+            source,
+            life,
             last: None,
             counts: BTreeMap::new(),
             decisions: BTreeMap::new(),
@@ -192,16 +195,18 @@ impl TestProcessor {
         match kind {
             Kind::Nothing => {}
             Kind::Emit | Kind::Refused => self.emit(record.offset, items, key, kind, out),
-            Kind::Output => self.output(record.offset, key, out),
+            Kind::Output | Kind::Largest => self.output(record.offset, key, kind, out),
+            Kind::TooLarge => self.too_large(record, key, out),
             Kind::EmitOutput => {
-                self.output(record.offset, key, out);
+                self.output(record.offset, key, kind, out);
                 self.emit(record.offset, items, key, kind, out);
             }
+            Kind::Reject if self.is_mutated(Mutation::SkipsTheRejected) => {}
             Kind::Reject if self.is_mutated(Mutation::AltersDeadLetters) => {
                 out.reject(&Record { value: Some(b"altered"), ..*record }, "malformed", String::new());
             }
             Kind::Reject => out.reject(record, "malformed", "at byte 0".into()),
-            Kind::Panic => std::panic::resume_unwind(Box::new("a record on which the processor dies")),
+            Kind::Panic => self.die(),
             Kind::Keep => self.keep(record.offset, items, key, out),
         }
     }
@@ -222,7 +227,7 @@ impl TestProcessor {
         }
     }
 
-    fn output(&mut self, offset: i64, key: u8, out: &mut Outbox<Thing>) {
+    fn output(&mut self, offset: i64, key: u8, kind: Kind, out: &mut Outbox<Thing>) {
         let mut count = 0;
         if self.world.lock().scenario.state {
             count = self.counts.get(&key).copied().unwrap_or(0) + 1;
@@ -234,16 +239,33 @@ impl TestProcessor {
             };
             if self.is_mutated(Mutation::StateIsOneBatchLate) {
                 self.late.push((vec![b'c', key], value));
+            } else if self.is_mutated(Mutation::StateIsOneBatchAhead) {
+                out.journal(vec![b'c', key], value, Vec::new()).unwrap_or_else(|(error, _)| unreachable!("{error}"));
             } else {
                 write(out, vec![b'c', key], value);
             }
         }
-        let mut value = vec![u8::try_from(self.source).unwrap_or(u8::MAX)];
-        value.extend_from_slice(&offset.to_be_bytes());
+        let mut value = origin(self.source, offset);
         value.extend_from_slice(&count.to_be_bytes());
-        let output =
-            Output { topic: OUT.into(), partition: None, key: Some(vec![key]), value: Some(value), headers: vec![] };
-        out.produce(output).unwrap();
+        if kind == Kind::Largest {
+            let framed = to_out(key, Vec::new()).framed_bytes();
+            value.resize(LARGEST_OUTPUT_BYTES - framed, b'x');
+        }
+        out.produce(to_out(key, value)).unwrap();
+    }
+
+    fn die(&self) {
+        self.world.lock().covers("a processor that dies");
+        std::panic::resume_unwind(Box::new("a record on which the processor dies"));
+    }
+
+    /// An output that the topic does not take is the record's fault.
+    fn too_large(&self, record: &Record<'_>, key: u8, out: &mut Outbox<Thing>) {
+        let value = vec![b'x'; LARGEST_OUTPUT_BYTES];
+        if out.produce(to_out(key, value)).is_err() {
+            self.world.lock().covers("an output that is too large");
+            out.reject(record, "output_too_large", String::new());
+        }
     }
 
     fn keep(&mut self, offset: i64, items: u8, key: u8, out: &mut Outbox<Thing>) {
@@ -282,6 +304,10 @@ impl TestProcessor {
     }
 }
 
+fn to_out(key: u8, value: Vec<u8>) -> Output {
+    Output { topic: OUT.into(), partition: None, key: Some(vec![key]), value: Some(value), headers: Vec::new() }
+}
+
 fn hash(key: u8, salt: u64) -> u64 {
     (u64::from(key) + 1 + salt).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
@@ -296,6 +322,10 @@ pub(crate) struct Outside {
     seen: BTreeMap<(u64, u8), Seen>,
     /// How many requests are refused for want of a person.
     pub blocked: u64,
+    /// For a mutation, by instance and source: answers that came after the partition was opened again.
+    late: BTreeMap<(usize, P), u32>,
+    /// The newest life of each source in each instance.
+    newest: BTreeMap<(usize, P), u64>,
 }
 
 #[derive(Default)]
@@ -364,6 +394,25 @@ impl super::State {
     }
 }
 
+/// For a mutation: answers that nobody waits for any more, and who takes them for his own.
+impl super::State {
+    fn come_late(&mut self, instance: usize, things: &[Thing]) {
+        for thing in things {
+            let own = (instance, thing.source);
+            if self.outside.newest.get(&own).is_some_and(|newest| *newest > thing.life) {
+                self.covers("an acknowledgement that comes late");
+                *self.outside.late.entry(own).or_default() += 1;
+            }
+        }
+    }
+
+    fn was_acknowledged(&mut self, instance: usize, things: &[Thing]) -> bool {
+        let own = things.first().map(|thing| (instance, thing.source));
+        let late = own.and_then(|own| self.outside.late.get_mut(&own)).filter(|late| **late > 0);
+        late.map(|late| *late -= 1).is_some()
+    }
+}
+
 impl Sink for TestSink {
     type Out = Thing;
     type Error = Said;
@@ -376,32 +425,48 @@ impl Sink for TestSink {
     }
 
     async fn deliver(&mut self) -> Result<(), Said> {
+        let two = self.world.lock().is_mutated(Mutation::TwoInFlight);
+        if !two || self.packed.len() < 2 {
+            return self.bring(&self.packed).await;
+        }
+        let (one, other) = self.packed.split_at(self.packed.len() / 2);
+        let (one, other) = tokio::join!(self.bring(one), self.bring(other));
+        one.and(other)
+    }
+}
+
+impl TestSink {
+    /// One request: its way there, what the outside makes of it, and its way back.
+    async fn bring(&self, packed: &[Thing]) -> Result<(), Said> {
         self.pass().await;
         let answer = {
             let mut state = self.world.lock();
             state.advance();
+            if state.is_mutated(Mutation::CountsLateAcknowledgements) && state.was_acknowledged(self.instance, packed) {
+                return Ok(());
+            }
             if state.is_mutated(Mutation::AcknowledgesBeforeDelivering) && state.rng.chance(50) {
                 return Ok(());
             }
-            let answer = state.arrive(&self.packed);
+            let answer = state.arrive(packed);
             let rate = state.scenario.faults.sink_lost_answer;
             let answer = if answer.is_ok() && state.fault(rate) { Err(Next::Retry { after: None }) } else { answer };
-            let told: Vec<_> = self.packed.iter().map(|thing| (thing.source, thing.offset, thing.seq)).collect();
+            let told: Vec<_> = packed.iter().map(|thing| (thing.source, thing.offset, thing.seq)).collect();
             state.note("outside", || format!("i{} brings {told:?}: {answer:?}", self.instance));
             answer
         };
         self.pass().await;
         match answer {
             Ok(()) => {
-                self.world.lock().acknowledge(&self.packed);
+                let mut state = self.world.lock();
+                state.acknowledge(packed);
+                state.come_late(self.instance, packed);
                 Ok(())
             }
             Err(next) => Err(Said(next)),
         }
     }
-}
 
-impl TestSink {
     async fn pass(&self) {
         let ms = {
             let mut state = self.world.lock();
