@@ -100,7 +100,7 @@ fn gauge(name: &str, data_points: Vec<NumberDataPoint>) -> Metric {
 }
 
 /// A neighbour: one sample of the series `good{n="NUMBER"}`.
-fn good(number: usize) -> Vec<u8> {
+pub(crate) fn good(number: usize) -> Vec<u8> {
     request(vec![gauge("good", vec![point(text("n", &number.to_string()), 1.0)])]).encode_to_vec()
 }
 
@@ -230,9 +230,9 @@ fn cases() -> Vec<Case> {
 }
 
 /// Series by name and the label that tells them apart, with how often each came.
-type Arrived = Arc<Mutex<BTreeMap<(String, String), usize>>>;
+pub(crate) type Arrived = Arc<Mutex<BTreeMap<(String, String), usize>>>;
 
-fn receiver(arrived: &Arrived) -> Receiver {
+pub(crate) fn receiver(arrived: &Arrived) -> Receiver {
     let arrived = Arc::clone(arrived);
     let judge = move |series: &TimeSeries| {
         let of = |own: &str| series.labels.iter().find(|(name, _)| name == own).map(|(_, value)| value.clone());

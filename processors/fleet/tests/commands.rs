@@ -1,4 +1,4 @@
-//! `topics`, `lag` and `generate` where they cannot run: wrong flags, no Kafka, no terminal.
+//! `topics`, `lag`, `generate`, `dlq` and `state` where they cannot run: wrong flags, no Kafka, no terminal.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests; a test fails by a panic")]
 
@@ -23,12 +23,27 @@ fn nobody() -> String {
 
 #[test]
 fn every_command_has_help_with_examples_and_exit_codes() {
-    for command in [&["topics"][..], &["topics", "plan"], &["topics", "apply"], &["lag"], &["generate"]] {
+    for command in [
+        &["topics"][..],
+        &["topics", "plan"],
+        &["topics", "apply"],
+        &["lag"],
+        &["generate"],
+        &["dlq"],
+        &["dlq", "list"],
+        &["dlq", "show"],
+        &["dlq", "redrive"],
+        &["state"],
+        &["state", "show"],
+        &["state", "size"],
+        &["state", "reset"],
+    ] {
         let (code, out, err) = weir(&[command, &["--help"]].concat(), &[]);
         assert_eq!((code, err.as_str()), (0, ""));
         let example = format!("Examples:\n  weir {}", command.join(" "));
         assert!(out.contains(&example), "{out}");
-        assert!(command == ["topics"] || out.contains("Exit codes: 0"), "{out}");
+        let has_commands = matches!(command, ["topics" | "dlq" | "state"]);
+        assert!(has_commands || out.contains("Exit codes: 0"), "{out}");
     }
 }
 
@@ -55,6 +70,16 @@ fn wrong_flags_exit_with_2_and_name_the_right_ones() {
         (&["generate", "--compression", "lz4"], "snappy"),
         (&["generate", "--duration", "soon"], "--duration"),
         (&["generate", "--malformed", "2"], "malformed: 2 is outside 0..=1"),
+        (&["dlq"], "redrive"),
+        (&["dlq", "delete"], "delete"),
+        (&["dlq", "list", "--payload"], "--payload"),
+        (&["dlq", "list", "--since", "yesterday"], "2026-01-31T12:00:00Z, or how long ago, such as 2h"),
+        (&["dlq", "show", "--offset", "3"], "--partition"),
+        (&["dlq", "show", "--partition", "-1"], "--partition"),
+        (&["dlq", "redrive", "--all"], "--all"),
+        (&["state", "show"], "WORKER"),
+        (&["state", "show", "nosuchworker"], "there are: metrics"),
+        (&["state", "reset", "nosuchworker", "--yes"], "there are: metrics"),
     ] {
         let (code, out, err) = weir(args, &[]);
         assert_eq!((code, out.as_str()), (2, ""), "{args:?}: {err}");
@@ -73,11 +98,35 @@ fn without_a_terminal_apply_wants_to_be_told_yes() {
 }
 
 #[test]
+fn without_a_terminal_a_redrive_wants_to_be_told_yes() {
+    let (code, out, err) = weir(&["dlq", "redrive"], &[]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    let told = "weir: there is no terminal to ask on: look at `weir dlq redrive --dry-run`, \
+        then run `weir dlq redrive --yes`\n";
+    assert_eq!(err, told);
+}
+
+#[test]
+fn a_worker_that_keeps_no_state_has_none_to_show_or_drop() {
+    for command in ["show", "size", "reset"] {
+        let (code, out, err) = weir(&["state", command, "metrics"], &[("WEIR_KAFKA__BROKERS", &nobody())]);
+        assert_eq!((code, out.as_str(), err.as_str()), (2, "", "weir: worker metrics keeps no state\n"), "{command}");
+    }
+}
+
+#[test]
 fn without_a_kafka_every_command_says_so_in_time() {
     let address = nobody();
     let started = Instant::now();
     std::thread::scope(|scope| {
-        for args in [&["topics", "plan"][..], &["topics", "apply", "--yes"], &["lag"], &["generate"]] {
+        for args in [
+            &["topics", "plan"][..],
+            &["topics", "apply", "--yes"],
+            &["lag"],
+            &["generate"],
+            &["dlq", "list"],
+            &["dlq", "redrive", "--dry-run"],
+        ] {
             let address = &address;
             scope.spawn(move || {
                 let (code, out, err) = weir(args, &[("WEIR_KAFKA__BROKERS", address), ("RUST_LOG", "error")]);

@@ -1,7 +1,6 @@
 //! `weir dlq`: what the dead-letter topic has, and what of it goes back.
 
 use serde_json::{Value, json};
-use weir_contract::TopicPartition;
 use weir_kafka::Letter;
 
 use super::terminal::{self, block, bytes, text};
@@ -17,6 +16,9 @@ mod redrive;
 const GROUP: &str = "weir-dlq";
 /// How many letters a list has at most: it is sorted, and so kept in memory.
 const LISTED_MAX: usize = 10_000;
+
+/// How much of a text a cell of the list shows.
+const CELL_CHARACTERS: usize = 80;
 
 /// Flags of `weir dlq`.
 #[derive(Debug, clap::Args)]
@@ -71,7 +73,8 @@ pub struct Filter {
     after_help = "Examples:\n  weir dlq list\n  weir dlq list --worker metrics --reason malformed --since 2h\n\n\
     partition, offset: of the letter in the dead-letter topic, as --partition and --offset take them.\n\
     record: where the record stood.\n\
-    redrives: how often the record had been redriven before it was rejected this time.\n\n\
+    redrives: how often the record had been redriven before it was rejected this time.\n\
+    redriven: whether it was since.\n\n\
     Exit codes: 0 listed, 2 could not run."
 )]
 pub struct ListArgs {
@@ -194,27 +197,45 @@ fn letter_json(letter: &Letter, redriven: bool) -> Value {
 }
 
 fn table(listed: &[(Letter, bool)]) -> String {
-    let mut table =
-        super::table(["partition", "offset", "written", "worker", "record", "reason", "detail", "bytes", "redrives"]);
+    let mut table = super::table([
+        "partition",
+        "offset",
+        "written",
+        "worker",
+        "record",
+        "reason",
+        "detail",
+        "bytes",
+        "redrives",
+        "redriven",
+    ]);
     for (letter, redriven) in listed {
         table.add_row([
             letter.partition.to_string(),
             letter.offset.to_string(),
             terminal::time(letter.written_ms),
-            text(&letter.worker),
-            record(&letter.origin, letter.origin_offset),
-            text(&letter.reason),
-            text(&letter.detail),
+            cell(&letter.worker),
+            format!("{}[{}]@{}", cell(&letter.origin.topic), letter.origin.partition, letter.origin_offset),
+            cell(&letter.reason),
+            cell(&letter.detail),
             letter.value_bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string()),
-            if *redriven { format!("{}, and after it", letter.redrives) } else { letter.redrives.to_string() },
+            letter.redrives.to_string(),
+            if *redriven { "yes" } else { "no" }.to_owned(),
         ]);
     }
     super::lines(&table)
 }
 
-/// Where a record stood.
-fn record(origin: &TopicPartition, offset: i64) -> String {
-    format!("{}[{}]@{offset}", text(&origin.topic), origin.partition)
+/// A text of a header as a cell of the table, its beginning and its end.
+fn cell(header: &str) -> String {
+    let shown = text(header);
+    let characters = shown.chars().count();
+    if characters <= CELL_CHARACTERS {
+        return shown;
+    }
+    let half = CELL_CHARACTERS / 2;
+    let (head, tail) = (shown.chars().take(half), shown.chars().skip(characters - half));
+    head.chain("...".chars()).chain(tail).collect()
 }
 
 fn show(args: &ShowArgs, cluster: &Cluster) -> anyhow::Result<Answer> {
@@ -254,4 +275,17 @@ fn shown(seen: &Seen<'_>, payload: bool) -> String {
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_shortened_to_its_ends() {
+        assert_eq!(cell(&"é".repeat(80)), "é".repeat(80));
+        let long = format!("{}{}", "a".repeat(60), "é".repeat(60));
+        assert_eq!(cell(&long), format!("{}...{}", "a".repeat(40), "é".repeat(40)));
+        assert_eq!(cell("\u{1b}"), "\\u{1b}");
+    }
 }

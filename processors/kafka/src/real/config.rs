@@ -154,7 +154,8 @@ impl Connection {
     /// A client that reads a partition to its end beside the group. It has the group's name, for
     /// what the group may read it may read too, and never joins.
     pub(super) fn reader(&self, group: &str) -> ClientConfig {
-        let mut config = self.base(&[("fetch.queue.backoff.ms", "10")]);
+        // What it reads is there; at the end, a fetch would wait for more.
+        let mut config = self.base(&[("fetch.queue.backoff.ms", "10"), ("fetch.wait.max.ms", "10")]);
         config
             .set("group.id", group)
             .set("enable.auto.commit", "false")

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use weir_contract::TopicPartition;
-use weir_kafka::Isolation;
 use weir_kafka::real::{Admin, NewTopic, Protocol, Topic};
+use weir_kafka::{Client, Isolation};
 
 use crate::rig::{PATIENCE, Worker, block_on, config, fill, kafka, offset, unique};
 
@@ -83,4 +83,31 @@ fn lag_is_told_by_committed_offsets_ends_and_timestamps() {
     let at = admin.timestamp_at(&ids[0], 4).unwrap().unwrap();
     assert!(at >= admin.timestamp_at(&ids[0], 0).unwrap().unwrap());
     assert_eq!(admin.timestamp_at(&ids[0], 10).unwrap(), None);
+}
+
+#[test]
+fn the_members_of_a_group_are_counted_with_either_protocol() {
+    let Some(connection) = kafka("admin members") else { return };
+    let topic = crate::rig::create(&connection, 2);
+    let admin = Admin::open(&connection, "weir-test").unwrap();
+    for protocol in crate::rig::PROTOCOLS {
+        let group = unique("group");
+        assert_eq!(admin.members(&group).unwrap(), 0, "{protocol:?}: there is no such group");
+        let config = config(&connection, &group, &topic, protocol);
+        let mut first = Worker::join(&config);
+        first.until("both", |worker| worker.mine.len() == 2);
+        assert_eq!(admin.members(&group).unwrap(), 1, "{protocol:?}");
+        let second = Worker::join(&weir_kafka::real::KafkaConfig { transactional_id: unique("producer"), ..config });
+        let until = Instant::now() + PATIENCE;
+        while admin.members(&group).unwrap() != 2 {
+            assert!(Instant::now() < until, "{protocol:?}");
+            first.turn().unwrap();
+        }
+        for worker in [first, second] {
+            worker.kafka.close();
+        }
+        while admin.members(&group).unwrap() != 0 {
+            assert!(Instant::now() < until, "{protocol:?}");
+        }
+    }
 }

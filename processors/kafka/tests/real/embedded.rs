@@ -1,13 +1,15 @@
 //! What the client does on any broker, on the embedded one.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use weir_contract::{Output, TopicPartition};
-use weir_kafka::real::{Connection, Embedded, LoadProducer, Protocol};
-use weir_kafka::{Class, Client, Committed, Isolation};
+use weir_kafka::real::{Connection, Embedded, Kafka, LoadProducer, Protocol};
+use weir_kafka::{
+    Class, Client, Committed, Committer, Feed, FeedLimits, Identity, Isolation, Outcome, Partitions, Rebalance,
+};
 
-use crate::rig::{NONE, Worker, config, connection, fill, now, offset, output, scanned, unique};
+use crate::rig::{NONE, PATIENCE, Worker, config, connection, fill, now, offset, output, scanned, unique};
 
 fn embedded(partitions: i32) -> (Embedded, Connection, Arc<str>) {
     let topic: Arc<str> = "telemetry".into();
@@ -147,6 +149,56 @@ fn keys_values_and_headers_arrive_as_they_were_sent() {
     let headers = [("a", &b"1"[..]), ("x\u{fffd}", b"2"), ("a", b"")];
     let headers = headers.map(|(name, value)| (name.to_owned(), value.to_vec())).to_vec();
     assert_eq!(got, [(Some(vec![]), None, headers), (None, Some(vec![]), vec![])]);
+}
+
+/// Scenario: redriven records of other groups stand before, between and after a group's own, and fill batches alone.
+/// Guards: they are in no batch, and the commit passes them all the same, to the partition's end.
+#[test]
+fn redriven_records_for_another_group_are_passed_over_and_committed() {
+    let (_broker, connection, topic) = embedded(1);
+    let load = LoadProducer::open(&connection).unwrap();
+    for group in ["other", "g", "", "other", "none at all", "other", "other", "other", "other"] {
+        let headers = vec![("weir.redrive.group".to_owned(), group.into())];
+        let headers = if group == "none at all" { vec![] } else { headers };
+        load.send(&Output { headers, ..output(&topic, 0, "x") }).unwrap();
+    }
+    load.flush(Duration::from_secs(10)).unwrap();
+
+    let kafka = Arc::new(Kafka::open(&config(&connection, "g", &topic, Protocol::Classic)).unwrap());
+    now(kafka.init_transactions()).unwrap();
+    let (partitions, limits) = (Partitions::default(), FeedLimits { batch_records: 2, batch_bytes: 1 << 20 });
+    let mut feed = Feed::new(Arc::clone(&kafka), Arc::clone(&partitions), "g", limits);
+    let id = TopicPartition::new(topic, 0);
+    let (mut read, mut passed_over, mut next, until) = (vec![], 0, 0, Instant::now() + PATIENCE);
+    while next < 9 {
+        assert!(Instant::now() < until, "ends at {next}");
+        let polled = now(feed.poll(Duration::from_millis(20))).unwrap();
+        for fed in polled.batches {
+            let batch = &fed.batch;
+            assert_eq!(batch.first_offset(), next, "nothing is left out");
+            assert!(batch.len() + batch.passed_over() <= 2);
+            read.extend(batch.records().map(|record| record.offset));
+            passed_over += batch.passed_over();
+            next = batch.next_offset();
+            fed.partition.admit(Some((batch.first_offset(), next)), 0).1.release();
+        }
+        if let Some(Rebalance::Assigned(given)) = polled.rebalance {
+            feed.assigned(&given).unwrap();
+            feed.opened(&id, 0).unwrap();
+        }
+    }
+    assert_eq!((read, passed_over), (vec![1, 4], 7));
+
+    let identity = Identity {
+        worker: "w".into(),
+        group: "g".into(),
+        dead_letter_topic: "d".into(),
+        dead_letter_max_bytes: 1 << 20,
+        state_topic: None,
+    };
+    let outcome = now(Committer::new(Arc::clone(&kafka), partitions, identity).commit());
+    assert!(matches!(outcome, Outcome::Committed(_)), "{outcome:?}");
+    assert_eq!(now(kafka.committed(&id)).unwrap().map(|committed| committed.offset), Some(9));
 }
 
 #[test]

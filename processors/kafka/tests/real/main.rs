@@ -15,4 +15,5 @@ mod marks;
 mod opening;
 mod rig;
 mod sizes;
+mod state;
 mod transactions;
