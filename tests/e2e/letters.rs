@@ -18,7 +18,7 @@ use crate::bad_input::{Arrived, good, receiver};
 use crate::commands::{Ran, run, topology};
 
 const DEAD_LETTERS: &str = "weir-dead-letters";
-const PARTITIONS: usize = 3;
+const PARTITIONS: i32 = 3;
 const ENDS: Duration = Duration::from_secs(60);
 /// In keys and values of letters, and nowhere else.
 const CANARY: &str = "canary-51d0b2fe";
@@ -32,7 +32,7 @@ fn cluster() -> (MutexGuard<'static, ()>, &'static Kafka) {
     let turn = TURN.lock();
     let kafka = CLUSTER.get_or_init(|| {
         let kafka = Kafka::start(1);
-        kafka.create_topic(DEAD_LETTERS, PARTITIONS as i32, &[("max.message.bytes", "2097152")]);
+        kafka.create_topic(DEAD_LETTERS, PARTITIONS, &[("max.message.bytes", "2097152")]);
         kafka
     });
     (turn, kafka)
@@ -51,7 +51,7 @@ fn said(name: &str, value: &str) -> (String, Option<Vec<u8>>) {
 }
 
 /// A dead letter of the job of that name, with a header of its own.
-fn letter(name: &str, number: usize) -> Record {
+fn letter(name: &str, number: i32) -> Record {
     let about = [
         ("own", "1"),
         ("weir.dlq.worker", "metrics"),
@@ -65,7 +65,7 @@ fn letter(name: &str, number: usize) -> Record {
         ("weir.dlq.version", "1"),
     ];
     Record {
-        partition: Some((number % PARTITIONS) as i32),
+        partition: Some(number % PARTITIONS),
         key: Some(format!("key-{number}").into_bytes()),
         value: Some(format!("value-{number}").into_bytes()),
         headers: about.map(|(name, value)| said(name, value)).to_vec(),
@@ -91,6 +91,14 @@ fn listed(topology: &str, name: &str, more: &[&str]) -> Vec<Value> {
 #[track_caller]
 fn redrive(topology: &str, name: &str) -> Ran {
     run(topology, &["dlq", "redrive", "--topic", name, "--yes"])
+}
+
+/// Marks letters of partition 0 as redriven, and sees the mark written.
+fn send_mark(producer: &BaseProducer, offsets: &str) {
+    let version = Header { key: "weir.redrive.marker", value: Some("1") };
+    let mark: BaseRecord<'_, str, str> = BaseRecord::to(DEAD_LETTERS).partition(0).payload(offsets);
+    producer.send(mark.headers(OwnedHeaders::new().insert(version))).map_err(|(error, _)| error).unwrap();
+    producer.flush(ENDS).unwrap();
 }
 
 /// How often each key is in the topic, for readers of committed records.
@@ -130,7 +138,7 @@ fn a_letter_goes_back_once_however_often_it_is_asked_for() {
         let was = letter(&name, number);
         let headers = [said("own", "1"), said("weir.redrive.group", &name), said("weir.redrive.count", "1")];
         assert_eq!((&record.key, &record.value), (&was.key, &was.value));
-        assert_eq!((record.partition, &*record.headers), (Some((number % 2) as i32), &headers[..]));
+        assert_eq!((record.partition, &*record.headers), (Some(number % 2), &headers[..]));
     }
     assert_eq!(there.len(), 5);
 
@@ -169,15 +177,49 @@ fn a_redrive_that_died_in_its_transaction_has_done_nothing() {
     producer.begin_transaction().unwrap();
     let record: BaseRecord<'_, str, str> = BaseRecord::to(&name).partition(0).key("key-0").payload("value-0");
     producer.send(record).map_err(|(error, _)| error).unwrap();
-    let version = Header { key: "weir.redrive.marker", value: Some("1") };
-    let mark = offsets.join(" ");
-    let mark: BaseRecord<'_, str, str> = BaseRecord::to(DEAD_LETTERS).partition(0).payload(&mark);
-    producer.send(mark.headers(OwnedHeaders::new().insert(version))).map_err(|(error, _)| error).unwrap();
+    send_mark(&producer, &offsets.join(" "));
     producer.flush(ENDS).unwrap();
     drop(producer);
 
     let redriven = redrive(&topology, &name);
     assert_eq!(redriven.code, 0, "{}{}", redriven.out, redriven.err);
+    assert_eq!(keys(kafka, &name), [(b"key-0".to_vec(), 1), (b"key-3".to_vec(), 1)].into());
+}
+
+/// Scenario: an earlier redrive's mark is committed, and cannot be read while another transaction before it is open.
+/// Guards: nothing goes before it can be read, and what it names does not go again.
+#[test]
+fn a_mark_that_is_hidden_at_first_is_found_before_anything_goes() {
+    let (_turn, kafka) = cluster();
+    let (name, topology) = job(kafka, "hidden", &[]);
+    kafka.produce(DEAD_LETTERS, &[letter(&name, 0), letter(&name, 3)]);
+    let first = listed(&topology, &name, &[])[0]["offset"].to_string();
+    let producer = |id: &str| {
+        let mut config = kafka.client(Listener::Plain);
+        let producer: BaseProducer = config.set("transactional.id", id).create().unwrap();
+        producer.init_transactions(ENDS).unwrap();
+        producer.begin_transaction().unwrap();
+        producer
+    };
+    let open = producer(&name);
+    send_mark(&open, "");
+    let earlier = producer("weir-dlq-redrive");
+    let record: BaseRecord<'_, str, str> = BaseRecord::to(&name).partition(0).key("key-0").payload("value-0");
+    earlier.send(record).map_err(|(error, _)| error).unwrap();
+    send_mark(&earlier, &first);
+    earlier.commit_transaction(ENDS).unwrap();
+
+    let folder = folder("command");
+    fs::write(folder.join("topology.toml"), &topology).unwrap();
+    let mut process = weir(&folder, &["dlq", "redrive", "--topic", &name, "--yes"]);
+    wait_until(
+        ENDS,
+        "plan",
+        || if process.stdout().ends_with("2 letters to redrive\n") { Ok(()) } else { Err("none") },
+    );
+    open.abort_transaction(ENDS).unwrap();
+    assert_eq!(process.finish(ENDS).code(), Some(0), "{}", process.stderr());
+    assert!(process.stdout().ends_with("\n1 letter went back\n"), "{}", process.stdout());
     assert_eq!(keys(kafka, &name), [(b"key-0".to_vec(), 1), (b"key-3".to_vec(), 1)].into());
 }
 

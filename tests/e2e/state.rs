@@ -11,7 +11,7 @@ use weir_fleet::cluster::Cluster;
 use weir_fleet::commands::state::{ResetArgs, ShowArgs, Stateful, changelog};
 use weir_fleet::connection::{self, Connection};
 use weir_fleet::topology::{self, Topology};
-use weir_kafka::{Class, Client, Committer, Identity, Outcome, Partitions, Rebalance};
+use weir_kafka::{Class, Client, Committer, Identity, Mark, Open, Outcome, Partitions, Rebalance};
 use weir_tests::stack::{Kafka, folder};
 use weir_tests::wait::wait_until;
 
@@ -46,8 +46,11 @@ impl Kept {
         let brokers = connection::brokers(&self.topology, false);
         let kafka = Arc::new(Connection::new(&self.topology, worker, brokers, 1 << 20).connect().unwrap());
         wait_until(ENDS, "transactions", || match block_on(kafka.init_transactions()) {
-            Err(error) if error.class == Class::Retriable => Err(error),
-            ended => Ok(ended.unwrap()),
+            Err(error) => {
+                assert_eq!(error.class, Class::Retriable, "{error}");
+                Err(error)
+            }
+            done => done,
         });
         let mut mine = 0;
         wait_until(ENDS, "both partitions", || {
@@ -74,7 +77,7 @@ impl Kept {
         entry.carried().state = changes.iter().map(|(key, value)| (key.to_vec(), value.map(Into::into))).collect();
         processing.release();
         let partitions = Partitions::default();
-        partitions.lock().insert(id, open);
+        partitions.lock().insert(id, Open { partition: open, mark: Mark::default() });
         let outcome = block_on(Committer::new(Arc::clone(kafka), partitions, self.identity.clone()).commit());
         assert!(matches!(outcome, Outcome::Committed(_)), "{outcome:?}");
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use weir_contract::{Output, TopicPartition};
 use weir_kafka::real::{Connection, Embedded, Kafka, LoadProducer, Protocol};
 use weir_kafka::{
-    Class, Client, Committed, Committer, Feed, FeedLimits, Identity, Isolation, Outcome, Partitions, Rebalance,
+    Class, Client, Committed, Committer, Feed, FeedLimits, Identity, Isolation, Mark, Outcome, Partitions, Rebalance,
 };
 
 use crate::rig::{NONE, PATIENCE, Worker, config, connection, fill, now, offset, output, scanned, unique};
@@ -167,7 +167,7 @@ fn redriven_records_for_another_group_are_passed_over_and_committed() {
     let kafka = Arc::new(Kafka::open(&config(&connection, "g", &topic, Protocol::Classic)).unwrap());
     now(kafka.init_transactions()).unwrap();
     let (partitions, limits) = (Partitions::default(), FeedLimits { batch_records: 2, batch_bytes: 1 << 20 });
-    let mut feed = Feed::new(Arc::clone(&kafka), Arc::clone(&partitions), "g", limits);
+    let mut feed = Feed::new(Arc::clone(&kafka), Arc::clone(&partitions), "g", limits, None);
     let id = TopicPartition::new(topic, 0);
     let (mut read, mut passed_over, mut next, until) = (vec![], 0, 0, Instant::now() + PATIENCE);
     while next < 9 {
@@ -184,7 +184,7 @@ fn redriven_records_for_another_group_are_passed_over_and_committed() {
         }
         if let Some(Rebalance::Assigned(given)) = polled.rebalance {
             feed.assigned(&given).unwrap();
-            feed.opened(&id, 0).unwrap();
+            feed.opened(&id, 0, Mark::default()).unwrap();
         }
     }
     assert_eq!((read, passed_over), (vec![1, 4], 7));

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use weir_contract::{Partition, TopicPartition};
 use weir_kafka::real::{Kafka, KafkaConfig};
 use weir_kafka::{
-    Class, Client, ClientError, Committer, Identity, Offset, OpenError, Opened, Outcome, Partitions, Rebalance, Start,
-    open, reset,
+    Class, Client, ClientError, Committer, Identity, Mark, Offset, Open, OpenError, Opened, Outcome, Partitions,
+    Rebalance, Start, open, reset,
 };
 
 use crate::rig::{PATIENCE, PROTOCOLS, config, create, fill, kafka, now, unique};
@@ -47,7 +47,7 @@ fn remember(kafka: &Arc<Kafka>, identity: &Identity, id: &TopicPartition, next: 
     entry.carried().state = changes.iter().map(|(key, value)| ((*key).into(), value.map(Into::into))).collect();
     processing.release();
     let partitions = Partitions::default();
-    partitions.lock().insert(id.clone(), partition);
+    partitions.lock().insert(id.clone(), Open { partition, mark: Mark::default() });
     let mut committer = Committer::new(Arc::clone(kafka), partitions, identity.clone());
     let outcome = now(committer.commit());
     assert!(matches!(outcome, Outcome::Committed(_)), "{outcome:?}");
@@ -125,7 +125,7 @@ fn a_partition_that_refuses_to_open_does_so_no_more_after_a_reset() {
     let (group, id) = (unique("group"), TopicPartition::new(source.clone(), 0));
     let kafka = member(&config(&connection, &group, &source, PROTOCOLS[0]), 1);
     remember(&kafka, &identity(&group, &changelog), &id, 5, &[("a", Some("1"))]);
-    let moved = Offset { partition: id.clone(), offset: 9, metadata: "weir:state:1".into() };
+    let moved = Offset { partition: id.clone(), offset: 9, metadata: "weir:1 state".into() };
     let commit = || -> Result<(), ClientError> {
         let group = kafka.group()?;
         kafka.begin()?;
