@@ -24,6 +24,7 @@ mod markers;
 mod receiver;
 mod replay;
 mod screen;
+mod security;
 mod sink_trouble;
 mod stack;
 mod state;

@@ -47,7 +47,7 @@ struct Replayed {
 }
 
 /// A record whose one sample says where it is to stand.
-fn record(partition: i32, offset: i64) -> Record {
+pub(crate) fn record(partition: i32, offset: i64) -> Record {
     let number = f64::from(partition) * 1e6 + f64::from(i32::try_from(offset).unwrap());
     let time_unix_nano = u64::try_from(FIRST_MS + offset * 1_000).unwrap() * 1_000_000;
     let point = NumberDataPoint { time_unix_nano, value: Some(Value::AsDouble(number)), ..Default::default() };

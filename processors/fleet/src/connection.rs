@@ -42,7 +42,7 @@ impl Connection {
             },
             instance,
             topics: worker.topics.iter().map(|topic| Arc::from(topic.as_str())).collect(),
-            transactional_id: format!("{}-{unique}", worker.group),
+            transactional_id: transactional_id(&worker.group, &unique),
             prefetch_bytes,
             produce_bytes: PRODUCE_BYTES,
             message_bytes_max,
@@ -83,6 +83,11 @@ pub fn identity(topology: &Topology, name: &str, worker: &Worker) -> Identity {
             .map_or(BROKERS_LIMIT_BYTES, |topic: &Topic| topic.max_message_bytes.get_usize()),
         state_topic: None,
     }
+}
+
+/// A worker's transactional ID: what its group's IDs have in common, and what makes it the only one.
+pub fn transactional_id(group: &str, unique: &str) -> String {
+    format!("{group}-{unique}")
 }
 
 /// Where a group without offsets begins.

@@ -21,7 +21,7 @@ mod producer;
 mod raw;
 mod reader;
 
-pub use admin::{Admin, NewTopic, Setting, Topic};
+pub use admin::{Admin, Allowed, NewTopic, Operation, Setting, Topic};
 pub use config::{Connection, KafkaConfig, OWNED, Protocol};
 pub use embedded::Embedded;
 pub use producer::{LoadProducer, Transactions};
@@ -49,7 +49,7 @@ impl Kafka {
     /// librdkafka refuses a property.
     pub fn open(config: &KafkaConfig) -> Result<Self, ClientError> {
         Ok(Self {
-            transactions: Transactions::new(&config.producer())?,
+            transactions: Transactions::of_worker(config)?,
             reader: Reader::new(config.connection.clone(), &config.group),
             written: Observer::new(config.connection.clone(), "read_uncommitted"),
             embedded: config.connection.embedded,

@@ -26,6 +26,21 @@ pub(crate) enum Order {
     Settle(TopicPartition),
 }
 
+/// A commit that did not go through and is to be tried again.
+struct Again {
+    outcome: &'static str,
+    error: String,
+}
+
+impl Again {
+    /// Says so; returns the pause before the next try.
+    fn after(&self, pause: Duration, tries: u32) -> Duration {
+        let (Self { outcome, error }, retry_after_secs) = (self, pause.as_secs_f64());
+        tracing::warn!(error, outcome, tries, retry_after_secs, "commit did not go through");
+        pause
+    }
+}
+
 /// Commits until the session ends.
 pub(crate) struct Commits<C: Client, P: Processor> {
     pub committer: Committer<C>,
@@ -48,7 +63,7 @@ impl<C: Client, P: Processor> Commits<C, P> {
     }
 
     async fn serve(&mut self, orders: &mut UnboundedReceiver<Order>) -> Result<(), ClientError> {
-        let mut backoff = Backoff::new(self.seed);
+        let (mut backoff, mut tries) = (Backoff::new(self.seed), 0);
         let mut due = Instant::now() + self.interval;
         loop {
             match timeout_at(due, orders.recv()).await {
@@ -64,11 +79,18 @@ impl<C: Client, P: Processor> Commits<C, P> {
                     self.tell_settled();
                 }
                 Err(_) => {
-                    let again = self.commit().await?;
-                    if !again {
-                        backoff.reset();
-                    }
-                    due = Instant::now() + if again { backoff.pause() } else { self.interval };
+                    let pause = match self.commit().await? {
+                        Some(again) => {
+                            tries += 1;
+                            again.after(backoff.pause(), tries)
+                        }
+                        None => {
+                            tries = 0;
+                            backoff.reset();
+                            self.interval
+                        }
+                    };
+                    due = Instant::now() + pause;
                 }
             }
         }
@@ -77,26 +99,27 @@ impl<C: Client, P: Processor> Commits<C, P> {
     /// Tries until what is finished is committed, at most until then. An undecided transaction was
     /// collected earlier: what has finished since needs another.
     async fn commit_until(&mut self, until: Instant) -> Result<(), ClientError> {
-        let mut backoff = Backoff::new(self.seed);
+        let (mut backoff, mut tries) = (Backoff::new(self.seed), 0);
         loop {
             let earlier = self.committer.is_undecided();
             let again = self.commit().await?;
-            if !again && !earlier || Instant::now() >= until {
+            if again.is_none() && !earlier || Instant::now() >= until {
                 return Ok(());
             }
-            if again {
-                sleep(backoff.pause()).await;
+            if let Some(again) = again {
+                tries += 1;
+                sleep(again.after(backoff.pause(), tries)).await;
             }
         }
     }
 
-    /// Commits once; whether it is to be tried again.
-    async fn commit(&mut self) -> Result<bool, ClientError> {
+    /// Commits once; why it is to be tried again, if it is.
+    async fn commit(&mut self) -> Result<Option<Again>, ClientError> {
         let started = Instant::now();
         let outcome = self.committer.commit().await;
         self.tell_settled();
         let (name, error) = match &outcome {
-            Outcome::Nothing => return Ok(false),
+            Outcome::Nothing => return Ok(None),
             Outcome::Committed(summary) => {
                 self.instruments.commit_seconds.observe(started.elapsed().as_secs_f64());
                 self.instruments.dead_letters.inc_by(summary.dead_letters as u64);
@@ -108,14 +131,10 @@ impl<C: Client, P: Processor> Commits<C, P> {
         };
         self.instruments.commits.get_or_create(&Ending { outcome: name }).inc();
         let said = error.map(|error| chain(error));
-        if let Some(error) = &said {
-            tracing::warn!(error, outcome = name, "commit did not go through");
-        }
-        self.status.update(|status| status.commit_error = said);
+        self.status.update(|status| status.commit_error.clone_from(&said));
         match outcome {
             Outcome::Broken(error) => Err(error),
-            Outcome::Again(_) | Outcome::Aborted(_) => Ok(true),
-            Outcome::Nothing | Outcome::Committed(_) => Ok(false),
+            _ => Ok(said.map(|error| Again { outcome: name, error })),
         }
     }
 

@@ -36,6 +36,10 @@ pub enum Listener {
     Sasl,
     /// A client certificate for `User:weir`, subject to ACLs.
     MutualTls,
+    /// TLS with a certificate that has expired.
+    Expired = 4,
+    /// TLS with the certificate of another host.
+    OtherHost,
 }
 
 /// A record, to be written or as read.
@@ -139,13 +143,21 @@ impl Kafka {
         addresses.join(",")
     }
 
+    /// Where a certificate or a key is.
+    pub fn tls(file: &str) -> String {
+        stack_home().join("kafka/tls").join(file).display().to_string()
+    }
+
     /// The settings of a client of `listener`.
     pub fn client(&self, listener: Listener) -> ClientConfig {
-        let tls = |file: &str| stack_home().join("kafka/tls").join(file).display().to_string();
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", self.bootstrap(listener));
+        let tls = Self::tls;
         match listener {
             Listener::Plain => {}
+            Listener::Expired | Listener::OtherHost => {
+                config.set("security.protocol", "ssl").set("ssl.ca.location", tls("ca.crt"));
+            }
             Listener::Sasl => {
                 config.set("security.protocol", "sasl_ssl").set("ssl.ca.location", tls("ca.crt"));
                 config.set("sasl.mechanisms", "SCRAM-SHA-512");

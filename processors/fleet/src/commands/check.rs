@@ -1,4 +1,4 @@
-//! `weir check`: is the topology good, and what does it come to?
+//! `weir check`: is the topology good, and what does it come to? And is the world as it needs it?
 
 use std::fmt::Write;
 
@@ -6,16 +6,30 @@ use serde_json::{Value, json};
 use weir_config::Problems;
 
 use crate::cli::{Answer, Common};
+use live::Outcome;
+
 use crate::topology::{self, Kind, LoadError, Origin, Topic, Topology, Worker};
+
+mod acls;
+mod live;
 
 /// Flags of `weir check`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  weir check\n  weir check --topology deploy/topology.toml --json\n\n\
+#[command(after_help = "Examples:\n  weir check\n  weir check --topology deploy/topology.toml --json\n  \
+    weir check --live\n  weir check --acls\n\n\
+    --live changes nothing: it asks the brokers about topics, settings and what this client may do, uses a\n\
+    transactional ID that no worker has (GROUP-check-...), and sends each sink a request without samples.\n\n\
     Exit codes: 0 no problem, 1 problems, 2 the file could not be read.")]
 pub struct Args {
-    /// Write one JSON object instead: `ok`, `file`, `problems`, `fleet`.
+    /// Write one JSON object instead: `ok`, `file`, `problems`, `fleet`, and `live` or `acls` where they are asked for.
     #[arg(long)]
     pub json: bool,
+    /// Try the cluster, its topics, the ACLs and the sinks.
+    #[arg(long)]
+    pub live: bool,
+    /// Show the ACLs that each worker needs, and the commands that add them.
+    #[arg(long, conflicts_with = "live")]
+    pub acls: bool,
 }
 
 /// Reads the topology and says what it comes to, or every problem of it.
@@ -24,22 +38,7 @@ pub struct Args {
 /// The file cannot be read, or standard output not written.
 pub fn run(args: &Args, common: &Common) -> anyhow::Result<Answer> {
     match topology::load(common.topology.as_deref()) {
-        Ok((topology, origin)) => {
-            if args.json {
-                let file = match &origin {
-                    Origin::File(path) => Some(path.display().to_string()),
-                    Origin::Defaults => None,
-                };
-                let found = json!({"ok": true, "file": file, "problems": [], "fleet": fleet(&topology)});
-                super::print(&format!("{found:#}\n"))?;
-            } else {
-                if origin == Origin::Defaults {
-                    super::remark("there is no topology.toml here: these are the defaults");
-                }
-                super::print(&tables(&topology))?;
-            }
-            Ok(Answer::Yes)
-        }
+        Ok((topology, origin)) => show(args, &topology, &origin),
         Err(LoadError::Invalid { path, problems }) => {
             if args.json {
                 let file = path.display().to_string();
@@ -53,6 +52,38 @@ pub fn run(args: &Args, common: &Common) -> anyhow::Result<Answer> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Shows a topology without problems, and what was tried with it.
+fn show(args: &Args, topology: &Topology, origin: &Origin) -> anyhow::Result<Answer> {
+    let live = if args.live { live::look(topology) } else { Vec::new() };
+    let problems = live.iter().filter(|one| one.outcome == Outcome::Problem).count();
+    if args.json {
+        let file = match origin {
+            Origin::File(path) => Some(path.display().to_string()),
+            Origin::Defaults => None,
+        };
+        let mut found = json!({"ok": problems == 0, "file": file, "problems": [], "fleet": fleet(topology)});
+        if let Some(found) = found.as_object_mut() {
+            found.extend(args.live.then(|| ("live".to_owned(), json!(live))));
+            found.extend(args.acls.then(|| ("acls".to_owned(), json!(acls::needed(topology)))));
+        }
+        super::print(&format!("{found:#}\n"))?;
+    } else {
+        if *origin == Origin::Defaults {
+            super::remark("there is no topology.toml here: these are the defaults");
+        }
+        super::print(&match (args.live, args.acls) {
+            (true, _) => live::shown(&live),
+            (_, true) => acls::shown(topology),
+            _ => tables(topology),
+        })?;
+    }
+    if problems > 0 {
+        super::remark(&format!("{problems} problem{}", if problems == 1 { "" } else { "s" }));
+        return Ok(Answer::No);
+    }
+    Ok(Answer::Yes)
 }
 
 fn count(problems: &Problems) -> String {

@@ -12,7 +12,9 @@ use super::terminal::{agreed, asks};
 use crate::cli::{Answer, Common};
 use crate::cluster::{Cluster, sources};
 use crate::topology::{self, Topology};
-use plan::{Plan, Seen, Step};
+use plan::{Seen, Step};
+
+pub(super) use plan::Plan;
 
 mod plan;
 
@@ -131,7 +133,7 @@ fn settle(topology: &Topology, admin: &Admin) -> anyhow::Result<()> {
 }
 
 /// What the cluster has, beside what it should have.
-fn compare(topology: &Topology, admin: &Admin, topics: &BTreeMap<String, Topic>) -> anyhow::Result<Plan> {
+pub(super) fn compare(topology: &Topology, admin: &Admin, topics: &BTreeMap<String, Topic>) -> anyhow::Result<Plan> {
     let names = || topics.keys().map(String::as_str);
     let read = topology.workers.values().flat_map(|worker| sources(worker, names()));
     let mut concerned: Vec<_> = topology.topics.keys().map(String::as_str).chain(read).collect();

@@ -1,12 +1,14 @@
 //! What the commands ask about topics and groups, and change.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigResource, ConfigSource, NewPartitions, NewTopic as Wanted, OwnedResourceSpecifier,
     ResourceSpecifier, TopicReplication, TopicResult,
 };
+use rdkafka::bindings::rd_kafka_AclOperation_t as Op;
 use rdkafka::consumer::BaseConsumer;
 use weir_contract::TopicPartition;
 
@@ -14,7 +16,7 @@ use super::consumer::{commit_plainly, committed};
 use super::context::Log;
 use super::error::{late, passing};
 use super::reader::{Observer, Reader};
-use super::{CALL, Connection, list, raw};
+use super::{CALL, Connection, list, producer, raw};
 use crate::client::{Class, ClientError, Committed, Isolation, Offset, Take};
 
 /// How long the brokers may take to carry out a change.
@@ -62,6 +64,50 @@ pub struct Setting {
     pub own: bool,
 }
 
+/// What an ACL allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Operation {
+    /// To read records, or to be a member of a group.
+    Read,
+    /// To write records, or to use a transactional ID.
+    Write,
+    /// To see that it is there.
+    Describe,
+}
+
+/// What a client may do with something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Allowed {
+    /// These operations.
+    Operations(Vec<Operation>),
+    /// The brokers do not say.
+    Unknown,
+    /// They refuse even to tell, for that reason.
+    Refused(String),
+}
+
+impl Operation {
+    /// By librdkafka's number.
+    fn of(number: u32) -> Option<Self> {
+        let known = [
+            (Op::RD_KAFKA_ACL_OPERATION_READ, Self::Read),
+            (Op::RD_KAFKA_ACL_OPERATION_WRITE, Self::Write),
+            (Op::RD_KAFKA_ACL_OPERATION_DESCRIBE, Self::Describe),
+        ];
+        known.into_iter().find(|(op, _)| *op as u32 == number).map(|(_, operation)| operation)
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "READ",
+            Self::Write => "WRITE",
+            Self::Describe => "DESCRIBE",
+        })
+    }
+}
+
 impl Admin {
     /// Opens a client; it connects beside. Records are read under the permissions of `group`.
     ///
@@ -83,7 +129,7 @@ impl Admin {
     /// # Errors
     /// Kafka does not answer.
     pub fn topics(&self) -> Result<Vec<Topic>, ClientError> {
-        let metadata = self.client.inner().fetch_metadata(None, CALL).map_err(passing("topics"))?;
+        let metadata = self.written.metadata()?;
         let topics = metadata.topics().iter().map(|topic| Topic {
             name: topic.name().to_owned(),
             partitions: count(topic.partitions().len()),
@@ -115,6 +161,43 @@ impl Admin {
         let mut known = |topic: &str| answers.remove(topic).filter(|settings| !settings.is_empty());
         let missing = |topic: &str| refused("settings", topic, "there is no such topic, or it may not be seen");
         topics.iter().copied().map(|topic| known(topic).ok_or_else(|| missing(topic))).collect()
+    }
+
+    /// What this client may do with a topic.
+    ///
+    /// # Errors
+    /// Kafka does not answer.
+    pub fn allowed_on_topic(&self, topic: &str) -> Result<Allowed, ClientError> {
+        self.allowed("allowed_on_topic", &raw::Subject::Topic(topic))
+    }
+
+    /// What this client may do with a group, which need not be there.
+    ///
+    /// # Errors
+    /// Kafka does not answer.
+    pub fn allowed_on_group(&self, group: &str) -> Result<Allowed, ClientError> {
+        self.allowed("allowed_on_group", &raw::Subject::Group(group))
+    }
+
+    fn allowed(&self, call: &'static str, subject: &raw::Subject<'_>) -> Result<Allowed, ClientError> {
+        let wait_ms = i32::try_from(CALL.as_millis()).unwrap_or(i32::MAX);
+        let told = raw::operations(self.client.inner(), subject, wait_ms);
+        match told.map_err(|error| passing(call)(error.into()))? {
+            raw::Operations::Late => Err(late(call)),
+            raw::Operations::Refused(why) => Ok(Allowed::Refused(why)),
+            raw::Operations::Allowed(None) => Ok(Allowed::Unknown),
+            raw::Operations::Allowed(Some(numbers)) => {
+                Ok(Allowed::Operations(numbers.into_iter().filter_map(Operation::of).collect()))
+            }
+        }
+    }
+
+    /// Uses a transactional ID, and so fences whoever has it: to be called with one of its own.
+    ///
+    /// # Errors
+    /// Kafka does not answer, or refuses it.
+    pub fn use_transactional_id(&self, id: &str) -> Result<(), ClientError> {
+        producer::use_transactional_id(&self.connection, id)
     }
 
     /// Creates a topic.

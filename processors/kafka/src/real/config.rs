@@ -115,7 +115,7 @@ pub struct KafkaConfig {
 impl Connection {
     /// What every client has, whether it is a member of a group or not. Weir's defaults come before the user's properties, what Weir owns
     /// after them.
-    fn base(&self, defaults: &[(&str, &str)]) -> ClientConfig {
+    pub(super) fn base(&self, defaults: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set_log_level(RDKafkaLogLevel::Info);
         config.set("client.id", "weir").set("log.connection.close", "false");

@@ -17,7 +17,7 @@ use rdkafka::{Message, Offset as Place, TopicPartitionList};
 use weir_contract::TopicPartition;
 
 use super::context::Log;
-use super::error::{passing, why};
+use super::error::{Asked, passing, why};
 use super::reader::bounds;
 use super::{CALL, KafkaConfig, list, raw};
 use crate::client::{Arrived, Class, ClientError, Committed, Offset, Rebalance, Take};
@@ -41,6 +41,7 @@ struct Context {
     lost: Mutex<Vec<TopicPartition>>,
     closing: AtomicBool,
     handed: Mutex<Handed>,
+    asked: Asked,
 }
 
 /// What librdkafka has been handed.
@@ -59,6 +60,7 @@ impl Member {
             lost: Mutex::default(),
             closing: AtomicBool::new(false),
             handed: Mutex::default(),
+            asked: Asked::read(&config.group, &config.topics.join(", ")),
         };
         let consumer: BaseConsumer<_> =
             config.consumer().create_with_context(context).map_err(passing("opening the consumer"))?;
@@ -98,7 +100,10 @@ impl Member {
     /// What librdkafka gets over by itself is only logged.
     fn heed(&self, error: &KafkaError) -> Result<(), ClientError> {
         match class(error) {
-            Some(class) => Err(ClientError { call: "poll", why: why(error), class }),
+            Some(class) => {
+                let told = ClientError { call: "poll", why: why(error), class };
+                Err(self.consumer.context().explain(error, told))
+            }
             None => {
                 self.consumer.context().log.passing(error);
                 Ok(())
@@ -171,13 +176,18 @@ impl Member {
     /// Read-committed as the consumer is, librdkafka asks for stable offsets, and asks again while a
     /// transaction is pending on them.
     pub fn committed(&self, id: &TopicPartition) -> Result<Option<Committed>, ClientError> {
-        let failed = passing("committed");
+        let failed = self.failed("committed");
         let asked = list::of(std::slice::from_ref(id)).map_err(&failed)?;
         committed(&self.consumer, asked).map_err(failed).map(|mut answers| answers.pop().flatten())
     }
 
     pub fn stable_bounds(&self, id: &TopicPartition) -> Result<(i64, i64), ClientError> {
-        bounds(&self.consumer, id).map_err(passing("bounds"))
+        bounds(&self.consumer, id).map_err(self.failed("bounds"))
+    }
+
+    /// An error of a call that the brokers answer.
+    fn failed(&self, call: &'static str) -> impl Fn(KafkaError) -> ClientError {
+        move |error| self.consumer.context().explain(&error, passing(call)(error.clone()))
     }
 
     /// The metadata of a member. A transaction with that of none would not be fenced; should the
@@ -226,6 +236,10 @@ impl Drop for Member {
 }
 
 impl Context {
+    fn explain(&self, error: &KafkaError, told: ClientError) -> ClientError {
+        self.log.explain(error, told, &self.asked)
+    }
+
     /// Takes out those of the partitions that librdkafka has, and so answers a revocation.
     fn take_out(&self, consumer: &BaseConsumer<Self>, gone: &[TopicPartition]) -> Result<(), KafkaError> {
         let mut handed = self.handed.lock();
@@ -247,8 +261,10 @@ impl ClientContext for Context {
 
     fn stats_raw(&self, _: &[u8]) {}
 
-    /// A consumer's errors come out of `poll` as well.
-    fn error(&self, _: KafkaError, _: &str) {}
+    /// A consumer's errors come out of `poll` as well, without their reason.
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.log.note(&error, reason);
+    }
 }
 
 impl ConsumerContext for Context {
@@ -329,6 +345,10 @@ pub(super) fn class(error: &KafkaError) -> Option<Class> {
         KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
             Some(Class::OutOfRange)
         }
+        // librdkafka would try again at once and for ever; a new session comes after a pause that grows.
+        KafkaError::MessageConsumption(
+            RDKafkaErrorCode::GroupAuthorizationFailed | RDKafkaErrorCode::TopicAuthorizationFailed,
+        ) => Some(Class::Fatal),
         _ => None,
     }
 }

@@ -32,6 +32,36 @@ pub(super) fn transaction(call: &'static str) -> impl Fn(KafkaError) -> ClientEr
     }
 }
 
+/// What a client asks for, to say which ACL is missing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asked {
+    /// The group.
+    pub group: String,
+    /// What it does with topics, such as `READ on topic a`.
+    pub topics: String,
+    /// The transactional ID.
+    pub transactional_id: String,
+}
+
+impl Asked {
+    /// To read one topic under a group.
+    pub fn read(group: &str, topic: &str) -> Self {
+        Self { group: group.to_owned(), topics: format!("READ on topic {topic}"), ..Self::default() }
+    }
+
+    /// The ACL that a refusal tells of, in the words of Kafka's own tools.
+    pub fn missing_acl(&self, code: RDKafkaErrorCode) -> Option<String> {
+        match code {
+            RDKafkaErrorCode::GroupAuthorizationFailed => Some(format!("READ on group {}", self.group)),
+            RDKafkaErrorCode::TopicAuthorizationFailed => Some(self.topics.clone()),
+            RDKafkaErrorCode::TransactionalIdAuthorizationFailed => {
+                Some(format!("WRITE on transactional ID {}", self.transactional_id))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// A call that did not come to an end in time.
 pub(super) fn late(call: &'static str) -> ClientError {
     ClientError { call, why: "no answer in time".into(), class: Class::Retriable }

@@ -1,5 +1,7 @@
 //! Producers: the transactional one, and one for load.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,8 +18,8 @@ use rdkafka::statistics::Statistics;
 use weir_contract::Output;
 
 use super::context::Log;
-use super::error::{late, passing, transaction, why};
-use super::{CALL, Connection, list};
+use super::error::{Asked, late, passing, transaction, why};
+use super::{CALL, Connection, KafkaConfig, list};
 use crate::client::{Class, ClientError, Offset};
 
 /// How long a try to initialise transactions waits. librdkafka goes on with it beside, and a worker that is told to
@@ -34,6 +36,9 @@ pub struct Transactions {
     producer: ThreadedProducer<Deliveries>,
     /// The offsets in the transaction, where the broker is the embedded one.
     offsets: Mutex<Vec<Offset>>,
+    /// The topics that the transaction has records for.
+    written: Mutex<BTreeSet<Arc<str>>>,
+    asked: Asked,
 }
 
 struct Deliveries {
@@ -42,18 +47,27 @@ struct Deliveries {
 }
 
 impl Transactions {
+    /// A worker's.
+    pub(super) fn of_worker(config: &KafkaConfig) -> Result<Self, ClientError> {
+        let topics = config.topics.join(", ");
+        let asked = Asked { transactional_id: config.transactional_id.clone(), ..Asked::read(&config.group, &topics) };
+        Self::new(&config.producer(), asked)
+    }
+
     /// Opens a producer; it connects beside. A transactional ID has one at a time; the largest record and
     /// the largest batch of several records, in bytes.
     ///
     /// # Errors
     /// librdkafka refuses a property.
     pub fn open(connection: &Connection, id: &str, sizes: (usize, usize)) -> Result<Self, ClientError> {
-        Self::new(&connection.producer(id, QUEUE_BYTES, sizes))
+        let asked = Asked { transactional_id: id.to_owned(), ..Asked::default() };
+        Self::new(&connection.producer(id, QUEUE_BYTES, sizes), asked)
     }
 
-    pub(super) fn new(config: &ClientConfig) -> Result<Self, ClientError> {
+    fn new(config: &ClientConfig, asked: Asked) -> Result<Self, ClientError> {
         let producer = config.create_with_context(Deliveries::new("producer"));
-        Ok(Self { producer: producer.map_err(passing("opening the producer"))?, offsets: Mutex::default() })
+        let producer = producer.map_err(passing("opening the producer"))?;
+        Ok(Self { producer, offsets: Mutex::default(), written: Mutex::default(), asked })
     }
 
     /// Fences earlier producers of the transactional ID, whose transactions have ended then: one that
@@ -62,7 +76,7 @@ impl Transactions {
     /// # Errors
     /// Retriable: call it again. Fatal otherwise.
     pub fn init(&self) -> Result<(), ClientError> {
-        self.producer.init_transactions(INIT).map_err(transaction("init_transactions"))
+        self.producer.init_transactions(INIT).map_err(self.failed("init_transactions"))
     }
 
     /// Begins a transaction.
@@ -71,6 +85,7 @@ impl Transactions {
     /// What librdkafka says.
     pub fn begin(&self) -> Result<(), ClientError> {
         self.offsets.lock().clear();
+        self.written.lock().clear();
         self.producer.begin_transaction().map_err(transaction("begin"))
     }
 
@@ -79,15 +94,21 @@ impl Transactions {
     /// # Errors
     /// What librdkafka says.
     pub fn produce(&self, output: &Output) -> Result<(), ClientError> {
-        send(&self.producer, output, || match self.producer.client().fatal_error() {
-            Some(_) => Class::Fatal,
-            // The transaction has failed, or cannot take this record; aborting tells.
-            None => Class::Abortable,
+        self.written.lock().insert(Arc::clone(&output.topic));
+        send(&self.producer, output, |error| {
+            let class = match self.producer.client().fatal_error() {
+                Some(_) => Class::Fatal,
+                // The transaction has failed, or cannot take this record; aborting tells.
+                None => Class::Abortable,
+            };
+            let told = ClientError { call: "produce", why: why(error), class };
+            let asked = Asked { topics: format!("WRITE on topic {}", output.topic), ..self.asked.clone() };
+            self.explain(error, told, &asked)
         })
     }
 
     pub(super) fn send_offsets(&self, offsets: &[Offset], group: &ConsumerGroupMetadata) -> Result<(), ClientError> {
-        let failed = transaction("send_offsets");
+        let failed = |error: KafkaError| self.explain(&error, transaction("send_offsets")(error.clone()), &self.asked);
         let list = list::at(offsets.iter().map(|offset| (&offset.partition, Some(offset.offset)))).map_err(&failed)?;
         for offset in offsets {
             if let Some(mut element) = list.find_partition(&offset.partition.topic, offset.partition.partition) {
@@ -104,7 +125,7 @@ impl Transactions {
     /// # Errors
     /// Retriable: undecided, call it again and never abort. Abortable: nothing was committed.
     pub fn commit(&self) -> Result<(), ClientError> {
-        self.producer.commit_transaction(CALL).map_err(transaction("commit"))
+        self.producer.commit_transaction(CALL).map_err(self.failed("commit"))
     }
 
     /// Ends the transaction with nothing.
@@ -112,13 +133,41 @@ impl Transactions {
     /// # Errors
     /// Retriable: call it again.
     pub fn abort(&self) -> Result<(), ClientError> {
-        self.producer.abort_transaction(CALL).map_err(transaction("abort"))
+        self.producer.abort_transaction(CALL).map_err(self.failed("abort"))
+    }
+
+    /// An error of a call about all that is in the transaction.
+    fn failed(&self, call: &'static str) -> impl Fn(KafkaError) -> ClientError {
+        move |error| {
+            let written: Vec<_> = self.written.lock().iter().cloned().collect();
+            let topics = format!("WRITE on topic {}", written.join(", "));
+            self.explain(&error, transaction(call)(error.clone()), &Asked { topics, ..self.asked.clone() })
+        }
+    }
+
+    fn explain(&self, error: &KafkaError, told: ClientError, asked: &Asked) -> ClientError {
+        self.producer.context().log.explain(error, told, asked)
     }
 
     /// The offsets of the last transaction.
     pub(super) fn take_offsets(&self) -> Vec<Offset> {
         std::mem::take(&mut self.offsets.lock())
     }
+}
+
+/// Uses a transactional ID once.
+pub(super) fn use_transactional_id(connection: &Connection, id: &str) -> Result<(), ClientError> {
+    let mut config = connection.base(&[]);
+    let producer: ThreadedProducer<Deliveries> = config
+        .set("transactional.id", id)
+        .create_with_context(Deliveries::new("producer"))
+        .map_err(passing("opening the producer"))?;
+    let asked = Asked { transactional_id: id.to_owned(), ..Asked::default() };
+    let failed = |error: KafkaError| {
+        let told = transaction("init_transactions")(error.clone());
+        producer.context().log.explain(&error, told, &asked)
+    };
+    producer.init_transactions(CALL).map_err(failed)
 }
 
 /// A producer without transactions, for load.
@@ -142,7 +191,8 @@ impl LoadProducer {
     /// # Errors
     /// The record is not one that can be sent, or the queue has been full for 10 s.
     pub fn send(&self, record: &Output) -> Result<(), ClientError> {
-        send(&self.producer, record, || Class::Fatal)
+        let failed = |error: &KafkaError| ClientError { call: "produce", why: why(error), class: Class::Fatal };
+        send(&self.producer, record, failed)
     }
 
     /// Waits until everything is delivered or has failed, at most `wait`.
@@ -162,7 +212,7 @@ impl LoadProducer {
 fn send(
     producer: &ThreadedProducer<Deliveries>,
     output: &Output,
-    class: impl Fn() -> Class,
+    failed: impl Fn(&KafkaError) -> ClientError,
 ) -> Result<(), ClientError> {
     let mut next = record(output);
     let until = Instant::now() + CALL;
@@ -176,7 +226,7 @@ fn send(
                 next = back;
                 thread::sleep(FULL);
             }
-            Err((error, _)) => return Err(ClientError { call: "produce", why: why(&error), class: class() }),
+            Err((error, _)) => return Err(failed(&error)),
         }
     }
 }
@@ -215,7 +265,8 @@ impl ClientContext for Deliveries {
 
     fn stats_raw(&self, _: &[u8]) {}
 
-    fn error(&self, error: KafkaError, _: &str) {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.log.note(&error, reason);
         self.log.passing(&error);
     }
 }

@@ -2,7 +2,8 @@
 #![expect(
     unsafe_code,
     reason = "rdkafka panics on a header whose name is not UTF-8, does not tell a group's generation, its members \
-              or a topic's ID, and replaces all of a topic's settings, without a word when the brokers refuse them"
+              or a topic's ID, does not ask what a client may do, and replaces all of a topic's settings, without a \
+              word when the brokers refuse them"
 )]
 
 use std::borrow::Cow;
@@ -266,6 +267,111 @@ unsafe fn counted(event: *mut bindings::rd_kafka_event_t) -> Members {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND => Members::Count(0),
             _ => Members::Refused(text(bindings::rd_kafka_error_string(error))),
         }
+    }
+}
+
+/// A topic or a group.
+pub(super) enum Subject<'a> {
+    Topic(&'a str),
+    Group(&'a str),
+}
+
+/// What a client may do with a subject.
+pub(super) enum Operations {
+    /// These; none, where the brokers do not say.
+    Allowed(Option<Vec<u32>>),
+    /// The brokers have not answered in time.
+    Late,
+    /// They refuse even to tell.
+    Refused(String),
+}
+
+/// Asks what the client may do; waits for the answer, at most so many milliseconds.
+pub(super) fn operations<C: ClientContext>(
+    client: &Client<C>,
+    subject: &Subject<'_>,
+    wait_ms: i32,
+) -> Result<Operations, NulError> {
+    let native = client.native_ptr();
+    let (name, op) = match subject {
+        Subject::Topic(name) => (name, bindings::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS),
+        Subject::Group(name) => (name, bindings::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS),
+    };
+    let name = CString::new(*name)?;
+    let mut names = [name.as_ptr()];
+    // SAFETY: the client is alive while it is borrowed. What is made here is destroyed here, once,
+    // after its last use; librdkafka copies the names and the options, and lets go of a queue that
+    // is destroyed before the answer. The answer's parts live as long as the event.
+    unsafe {
+        let options = bindings::rd_kafka_AdminOptions_new(native, op);
+        let refused = bindings::rd_kafka_AdminOptions_set_include_authorized_operations(options, 1);
+        if !refused.is_null() {
+            bindings::rd_kafka_error_destroy(refused);
+        }
+        let queue = bindings::rd_kafka_queue_new(native);
+        match subject {
+            Subject::Topic(_) => {
+                let topics = bindings::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), 1);
+                bindings::rd_kafka_DescribeTopics(native, topics, options, queue);
+                bindings::rd_kafka_TopicCollection_destroy(topics);
+            }
+            Subject::Group(_) => {
+                bindings::rd_kafka_DescribeConsumerGroups(native, names.as_mut_ptr(), 1, options, queue);
+            }
+        }
+        let event = bindings::rd_kafka_queue_poll(queue, wait_ms);
+        let told = allowed(event);
+        if !event.is_null() {
+            bindings::rd_kafka_event_destroy(event);
+        }
+        bindings::rd_kafka_queue_destroy(queue);
+        bindings::rd_kafka_AdminOptions_destroy(options);
+        Ok(told)
+    }
+}
+
+/// Reads the answer to the question about one subject.
+///
+/// # Safety
+/// The event is null or alive.
+unsafe fn allowed(event: *mut bindings::rd_kafka_event_t) -> Operations {
+    if event.is_null() {
+        return Operations::Late;
+    }
+    // SAFETY: the event is alive, and its parts with it; librdkafka says how many there are, and
+    // its operations are C enumerations, read as the numbers that they are.
+    unsafe {
+        if bindings::rd_kafka_event_error(event) != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Operations::Refused(text(bindings::rd_kafka_event_error_string(event)));
+        }
+        let (mut found, mut count) = (0, 0);
+        let (error, operations) = if bindings::rd_kafka_event_type(event)
+            == bindings::RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT
+        {
+            let result = bindings::rd_kafka_event_DescribeTopics_result(event);
+            let topics = bindings::rd_kafka_DescribeTopics_result_topics(result, &raw mut found);
+            if found == 0 {
+                return Operations::Late;
+            }
+            let operations = bindings::rd_kafka_TopicDescription_authorized_operations(*topics, &raw mut count);
+            (bindings::rd_kafka_TopicDescription_error(*topics), operations)
+        } else {
+            let result = bindings::rd_kafka_event_DescribeConsumerGroups_result(event);
+            if result.is_null() {
+                return Operations::Late; // something else was on the queue
+            }
+            let groups = bindings::rd_kafka_DescribeConsumerGroups_result_groups(result, &raw mut found);
+            if found == 0 {
+                return Operations::Late;
+            }
+            let operations = bindings::rd_kafka_ConsumerGroupDescription_authorized_operations(*groups, &raw mut count);
+            (bindings::rd_kafka_ConsumerGroupDescription_error(*groups), operations)
+        };
+        if !error.is_null() && bindings::rd_kafka_error_code(error) != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Operations::Refused(text(bindings::rd_kafka_error_string(error)));
+        }
+        let told = (!operations.is_null()).then(|| slice::from_raw_parts(operations.cast::<u32>(), count).to_vec());
+        Operations::Allowed(told)
     }
 }
 

@@ -6,14 +6,18 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
+use rdkafka::metadata::Metadata;
 use rdkafka::{Message, Offset as Place};
 use weir_contract::TopicPartition;
 
 use super::consumer::{class, give};
 use super::context::Log;
-use super::error::{late, passing, why};
+use super::error::{Asked, late, passing, why};
 use super::{CALL, Connection, list, raw};
 use crate::client::{Arrived, ClientError, Take};
+
+/// How many errors are served after a failed call, at most.
+const SAID_MAX: usize = 100;
 
 /// Reads committed records of one partition at a time, from an offset to the last stable one.
 /// Opened when it is needed first, then kept.
@@ -32,6 +36,7 @@ impl Reader {
     /// the first one there is, where retention has passed `from` by.
     pub fn scan(&self, id: &TopicPartition, from: i64, take: Take<'_>) -> Result<(), ClientError> {
         let failed = passing("scan");
+        let asked = Asked::read(&self.group, &id.topic);
         let mut slot = self.consumer.lock();
         let consumer = match &mut *slot {
             Some(consumer) => consumer,
@@ -40,14 +45,14 @@ impl Reader {
                 empty.insert(config.create_with_context(Log::new("reader")).map_err(&failed)?)
             }
         };
-        let (low, stable) = bounds(consumer, id).map_err(&failed)?;
+        let (low, stable) = bounds(consumer, id).map_err(|error| explain(consumer, "scan", error, &asked))?;
         let from = from.max(low);
         if from >= stable {
             return Ok(());
         }
         let list = list::one(id, from).map_err(&failed)?;
         consumer.assign(&list).map_err(&failed)?;
-        let read = read(consumer, from, take);
+        let read = read(consumer, from, take, &asked);
         let ended = consumer.unassign().map_err(&failed);
         if read.is_err() {
             *slot = None; // its state is anybody's guess
@@ -65,7 +70,7 @@ impl Reader {
 
 /// Offsets alone do not tell the end: the last ones before it may be transactions' markers, which
 /// no reader sees. librdkafka says when it has passed them.
-fn read(consumer: &BaseConsumer<Log>, from: i64, take: Take<'_>) -> Result<(), ClientError> {
+fn read(consumer: &BaseConsumer<Log>, from: i64, take: Take<'_>, asked: &Asked) -> Result<(), ClientError> {
     let mut until = Instant::now() + CALL;
     while Instant::now() < until {
         match consumer.poll(Duration::from_millis(100)) {
@@ -78,7 +83,10 @@ fn read(consumer: &BaseConsumer<Log>, from: i64, take: Take<'_>) -> Result<(), C
             }
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
             Some(Err(error)) => match class(&error) {
-                Some(class) => return Err(ClientError { call: "scan", why: why(&error), class }),
+                Some(class) => {
+                    let told = ClientError { call: "scan", why: why(&error), class };
+                    return Err(consumer.context().explain(&error, told, asked));
+                }
                 None => continue, // the context has logged it
             },
         }
@@ -139,7 +147,14 @@ impl Observer {
     }
 
     pub fn bounds(&self, id: &TopicPartition) -> Result<(i64, i64), ClientError> {
-        bounds(&*self.consumer()?, id).map_err(passing("bounds"))
+        let consumer = self.consumer()?;
+        bounds(&*consumer, id).map_err(|error| explain(&consumer, "bounds", error, &describe(&id.topic)))
+    }
+
+    /// Every topic that this client may see, with how many partitions and replicas.
+    pub fn metadata(&self) -> Result<Metadata, ClientError> {
+        let consumer = self.consumer()?;
+        consumer.fetch_metadata(None, CALL).map_err(|error| explain(&consumer, "topics", error, &Asked::default()))
     }
 
     /// The first record of that time or later; the end, where there is none.
@@ -163,6 +178,21 @@ impl Observer {
             drop(consumer.poll(Duration::ZERO));
         }
     }
+}
+
+/// What a topic's offsets take.
+fn describe(topic: &str) -> Asked {
+    Asked { topics: format!("DESCRIBE on topic {topic}"), ..Asked::default() }
+}
+
+/// Adds what helps to a failed call; what the client has said of it waits to be served.
+fn explain(consumer: &BaseConsumer<Log>, call: &'static str, error: KafkaError, asked: &Asked) -> ClientError {
+    for _ in 0..SAID_MAX {
+        if consumer.poll(Duration::ZERO).is_none() {
+            break;
+        }
+    }
+    consumer.context().explain(&error, passing(call)(error.clone()), asked)
 }
 
 /// The first record of that time or later, found by reading; the end, where there is none. For the

@@ -26,7 +26,7 @@ pub(super) struct Seen {
 
 /// What is to be done, in this order, and what is to be known.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(in crate::commands) struct Plan {
     pub steps: Vec<Step>,
     /// Differences that stay.
     pub remarks: Vec<Remark>,
@@ -36,7 +36,7 @@ pub(super) struct Plan {
 
 /// Something to say about a topic.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Remark {
+pub(in crate::commands) struct Remark {
     pub topic: String,
     pub message: String,
 }
@@ -44,7 +44,7 @@ pub(super) struct Remark {
 /// One call to the cluster.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
-pub(super) enum Step {
+pub(in crate::commands) enum Step {
     Create { topic: String, partitions: i32, replication_factor: u16, settings: BTreeMap<&'static str, String> },
     Grow { topic: String, from: i32, to: i32 },
     Alter { topic: String, settings: BTreeMap<&'static str, Change> },
@@ -52,7 +52,7 @@ pub(super) enum Step {
 
 /// A setting's value, before and after.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Change {
+pub(in crate::commands) struct Change {
     pub from: Option<String>,
     pub to: String,
 }
@@ -144,8 +144,14 @@ impl Plan {
 }
 
 impl Step {
+    /// The topic that it changes.
+    pub(in crate::commands) fn topic(&self) -> &str {
+        let (Self::Create { topic, .. } | Self::Grow { topic, .. } | Self::Alter { topic, .. }) = self;
+        topic
+    }
+
     /// The step in a few words, as "could not ..." takes them.
-    pub(super) fn attempt(&self) -> String {
+    pub(in crate::commands) fn attempt(&self) -> String {
         match self {
             Self::Create { topic, replication_factor, .. } => {
                 format!("create {topic} with replication factor {replication_factor}")
