@@ -75,7 +75,7 @@ fn wrong_flags_exit_with_2_and_name_the_right_ones() {
         (&["dlq", "list", "--payload"], "--payload"),
         (&["dlq", "list", "--since", "yesterday"], "2026-01-31T12:00:00Z, or how long ago, such as 2h"),
         (&["dlq", "show", "--offset", "3"], "--partition"),
-        (&["dlq", "show", "--partition", "-1"], "--partition"),
+        (&["dlq", "show", "--partition=-1"], "--partition"),
         (&["dlq", "redrive", "--all"], "--all"),
         (&["state", "show"], "WORKER"),
         (&["state", "show", "nosuchworker"], "there are: metrics"),
