@@ -2,7 +2,9 @@
 //! together or not at all.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -11,8 +13,7 @@ use weir_contract::{BatchBuilder, Output, Partition, TopicPartition};
 use weir_kafka::real::{Connection, Kafka as Real, KafkaConfig, Protocol};
 use weir_kafka::{Client, Committer, Identity, Open, Outcome, Partitions, Rebalance, Start, open};
 use weir_tests::between::Between;
-use weir_tests::http::block_on;
-use weir_tests::stack::{Kafka, Listener, Signal};
+use weir_tests::stack::{Kafka, Listener, Record, Signal};
 use weir_tests::wait::wait_until;
 
 const PROTOCOLS: [Protocol; 2] = [Protocol::Classic, Protocol::Consumer];
@@ -50,6 +51,10 @@ impl Rig {
     /// With so many partitions, of which that one is open.
     fn new(kafka: &'static Kafka, protocol: Protocol, connection: Connection, (partitions, open): (i32, i32)) -> Self {
         let name = kafka.topic("commits", partitions);
+        let records: Vec<_> = (0..100)
+            .map(|number| Record { partition: Some(number % partitions), value: Some(vec![b'?']), ..Record::default() })
+            .collect();
+        kafka.produce(&name, &records);
         let topic = |what: &str| {
             let topic = format!("{name}-{what}");
             kafka.create_topic(&topic, partitions, &[]);
@@ -89,7 +94,7 @@ impl Rig {
     /// Joins, and opens the partition.
     fn join(&mut self) {
         wait_until(PATIENCE, "initialised transactions", || {
-            block_on(self.client.init_transactions()).map_err(|error| error.to_string())
+            now(self.client.init_transactions()).map_err(|error| error.to_string())
         });
         wait_until(PATIENCE, "assignment", || match poll(&*self.client) {
             Some(Rebalance::Assigned(given)) if !given.is_empty() => Ok(()),
@@ -98,7 +103,7 @@ impl Rig {
         self.client.assign(&[]).unwrap();
         let id = self.id.clone();
         let opened = wait_until(PATIENCE, "open partition", || {
-            let opened = block_on(open(&*self.client, &id, Start::Earliest, self.identity.state_topic.as_ref()));
+            let opened = now(open(&*self.client, &id, Start::Earliest, self.identity.state_topic.as_ref()));
             opened.map_err(|error| error.to_string())
         });
         self.opened = opened.offset;
@@ -136,7 +141,7 @@ impl Rig {
     }
 
     fn commit(&mut self) -> Outcome {
-        block_on(self.committer.commit())
+        now(self.committer.commit())
     }
 
     /// Commits until that is decided; what was said on the way.
@@ -159,8 +164,7 @@ impl Rig {
     fn is_consistent(&self, committed: i64) {
         let id = self.id.clone();
         let opened = wait_until(PATIENCE, "open partition", || {
-            let opened =
-                block_on(open(&**self.client.inner(), &id, Start::Earliest, self.identity.state_topic.as_ref()));
+            let opened = now(open(&**self.client.inner(), &id, Start::Earliest, self.identity.state_topic.as_ref()));
             opened.map_err(|error| error.to_string())
         });
         assert_eq!(opened.offset, committed, "committed");
@@ -199,8 +203,31 @@ fn connection(kafka: &Kafka, listener: Listener) -> Connection {
     Connection { brokers, properties, embedded: false }
 }
 
+/// The client's futures never wait: they block.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => done,
+        Poll::Pending => panic!("the client waits instead of blocking"),
+    }
+}
+
+/// Answers what the group does; the partitions that it is about.
+fn answered(client: &Real) -> Vec<TopicPartition> {
+    match poll(client) {
+        Some(Rebalance::Assigned(partitions)) => {
+            client.assign(&[]).unwrap();
+            partitions
+        }
+        Some(Rebalance::Revoked(partitions) | Rebalance::Lost(partitions)) => {
+            client.unassign(&partitions).unwrap();
+            partitions
+        }
+        None => Vec::new(),
+    }
+}
+
 fn poll<C: Client>(client: &C) -> Option<Rebalance> {
-    block_on(client.poll(Duration::from_millis(100), &mut |_| true)).unwrap()
+    now(client.poll(Duration::from_millis(100), &mut |_| true)).unwrap()
 }
 
 /// Guards: what Kafka does not answer is called again, and never aborted; a transaction that outlived its time while
@@ -213,14 +240,17 @@ fn a_commit_that_is_not_answered_is_undecided_until_kafka_says_so() {
         rig.finish();
         assert!(matches!(rig.commit(), Outcome::Committed(_)));
         rig.finish();
+        let waker = Arc::new(Mutex::new(None));
+        let started = Arc::clone(&waker);
         rig.client.before(call, move |_| {
             kafka.signal_node(1, Signal::SIGSTOP);
-            std::thread::spawn(move || {
+            *started.lock() = Some(std::thread::spawn(move || {
                 sleep(STOPPED);
                 kafka.signal_node(1, Signal::SIGCONT);
-            });
+            }));
         });
         let (outcome, said) = rig.decide();
+        waker.lock().take().unwrap().join().unwrap();
         println!("{call}: {said:?}, then {outcome:?}");
         assert!(!said.is_empty(), "{call}: nothing was undecided: {outcome:?}");
         settles(rig, outcome);
@@ -236,17 +266,19 @@ fn a_commit_whose_broker_dies_is_there_once_or_not_at_all() {
         rig.finish();
         assert!(matches!(rig.commit(), Outcome::Committed(_)));
         rig.finish();
+        let killer = Arc::new(Mutex::new(None));
+        let started = Arc::clone(&killer);
         rig.client.before(call, move |_| {
             // The request leaves, and its answer may or may not be on its way.
-            std::thread::spawn(move || {
+            *started.lock() = Some(std::thread::spawn(move || {
                 sleep(Duration::from_millis(2));
                 kafka.kill_node(1);
                 kafka.start_node(1);
-            });
+            }));
         });
         let (outcome, said) = rig.decide();
         println!("{call}: {said:?}, then {outcome:?}");
-        kafka.revive();
+        killer.lock().take().unwrap().join().unwrap();
         settles(rig, outcome);
     }
 }
@@ -298,17 +330,12 @@ fn rebalances(kafka: &'static Kafka, protocol: Protocol, open: i32) -> bool {
     let other = Real::open(&KafkaConfig { transactional_id: Kafka::unique("other"), ..rig.config.clone() }).unwrap();
     let (other, gone) = (Arc::new(other), Arc::new(Mutex::new(Vec::new())));
     let (joining, revoked) = (Arc::clone(&other), Arc::clone(&gone));
-    rig.client.before("send_offsets", move |client| {
+    // The group's metadata is taken before the transaction begins.
+    rig.client.before("begin", move |client| {
         wait_until(PATIENCE, "a member with a partition", || {
-            if let Some(Rebalance::Revoked(partitions)) = poll(client) {
-                client.unassign(&partitions).unwrap();
-                revoked.lock().extend(partitions);
-            }
-            match poll(&*joining) {
-                Some(Rebalance::Assigned(given)) if !given.is_empty() => joining.assign(&[]).map_err(|e| e.to_string()),
-                Some(Rebalance::Assigned(_)) => joining.assign(&[]).map_err(|e| e.to_string()).and(Err("empty".into())),
-                other => Err(format!("{other:?}")),
-            }
+            revoked.lock().extend(answered(client));
+            let given = answered(&*joining);
+            if given.is_empty() { Err("nothing given") } else { Ok(()) }
         });
     });
     let outcome = rig.commit();
@@ -344,7 +371,7 @@ fn a_fenced_commit_abandons_every_partition() {
         rig.client.before(call, move |_| {
             let second = Real::open(&second).unwrap();
             wait_until(PATIENCE, "a second producer", || {
-                block_on(second.init_transactions()).map_err(|error| error.to_string())
+                now(second.init_transactions()).map_err(|error| error.to_string())
             });
             second.close();
         });
@@ -376,6 +403,7 @@ fn a_commit_that_an_acl_forbids_comes_once_it_is_allowed_again() {
     for (kind, operation) in [("--topic", "All"), ("--group", "All"), ("--transactional-id", "All")] {
         acl("--add", [kind, "commits"], operation);
     }
+    tracing_subscriber::fmt().init();
     let mut rig = Rig::new(kafka, Protocol::Classic, connection(kafka, Listener::Sasl), (1, 0));
     rig.finish();
     assert!(matches!(rig.commit(), Outcome::Committed(_)));

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use weir_contract::{Output, TopicPartition};
 use weir_kafka::real::{Connection, Kafka as Real, KafkaConfig, Protocol};
 use weir_kafka::{Class, Client, Offset, Rebalance, Start, open};
@@ -17,8 +18,8 @@ use weir_tests::wait::wait_until;
 use crate::trouble;
 
 const PATIENCE: Duration = Duration::from_secs(90);
-/// The node that has the changelog, alone.
-const HOLDER: usize = 3;
+/// How many partitions the brokers have for transactions, as `scripts/stack/kafka` says it.
+const TRANSACTION_PARTITIONS: usize = 10;
 
 /// Scenario: the changelog lies on one broker alone, which is stopped between the writing of a transaction and its end;
 /// the transaction is committed, and its offset is there, while the changelog's marker cannot be written.
@@ -27,7 +28,7 @@ const HOLDER: usize = 3;
 #[test]
 fn a_partition_does_not_open_before_the_markers_of_its_changelog_are_there() {
     let (kafka, _turn) = trouble::cluster();
-    let (client, id, changelog) = member(kafka);
+    let (client, id, changelog, holder) = member(kafka);
     let commit = |offset: i64, stop: bool| {
         let group = client.group().unwrap();
         client.begin().unwrap();
@@ -45,7 +46,7 @@ fn a_partition_does_not_open_before_the_markers_of_its_changelog_are_there() {
                     other => Err(format!("{other:?}")),
                 }
             });
-            kafka.signal_node(HOLDER, Signal::SIGSTOP);
+            kafka.signal_node(holder, Signal::SIGSTOP);
         }
         wait_until(PATIENCE, "end of the transaction", || match block_on(client.commit()) {
             Err(error) if error.class == Class::Retriable => Err(error.to_string()),
@@ -68,7 +69,7 @@ fn a_partition_does_not_open_before_the_markers_of_its_changelog_are_there() {
         assert!(error.is_passing(), "{error}");
         sleep(Duration::from_millis(50));
     }
-    kafka.signal_node(HOLDER, Signal::SIGCONT);
+    kafka.signal_node(holder, Signal::SIGCONT);
     assert_eq!(opened(&client, &id, &changelog), (7, state(7)));
     client.close();
 }
@@ -109,12 +110,14 @@ fn position(id: &TopicPartition, changelog: &Arc<str>, offset: i64) -> Output {
 }
 
 /// A member of a group with a partition of ten records, and a changelog on one broker.
-fn member(kafka: &Kafka) -> (Real, TopicPartition, Arc<str>) {
+fn member(kafka: &Kafka) -> (Real, TopicPartition, Arc<str>, usize) {
     let source = kafka.topic("markers", 1);
     kafka.produce(&source, &vec![weir_tests::stack::Record { partition: Some(0), ..Default::default() }; 10]);
     let changelog = format!("{source}-state");
     let admin: AdminClient<DefaultClientContext> = kafka.client(Listener::Plain).create().unwrap();
-    let holders: [&[i32]; 1] = [&[HOLDER as i32]];
+    let coordinator = coordinator(kafka, &source);
+    let holder = if coordinator == 1 { 2 } else { 1 };
+    let holders: [&[i32]; 1] = [&[holder]];
     let topic = NewTopic::new(&changelog, 1, TopicReplication::Variable(&holders));
     let topic = topic.set("min.insync.replicas", "1").set("cleanup.policy", "compact");
     block_on(admin.create_topics([&topic], &AdminOptions::new())).unwrap().pop().unwrap().unwrap();
@@ -139,5 +142,20 @@ fn member(kafka: &Kafka) -> (Real, TopicPartition, Arc<str>) {
         other => Err(format!("{other:?}")),
     });
     client.assign(&[]).unwrap();
-    (client, TopicPartition::new(source, 0), changelog.into())
+    (client, TopicPartition::new(source, 0), changelog.into(), holder.try_into().unwrap())
+}
+
+/// Who decides the transactions of an ID: a stopped coordinator would decide nothing. It is found by the hash of Java's
+/// strings.
+fn coordinator(kafka: &Kafka, transactional_id: &str) -> i32 {
+    let hash = transactional_id.bytes().fold(0_i32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+    let partition = usize::try_from(hash & i32::MAX).unwrap() % TRANSACTION_PARTITIONS;
+    let consumer: BaseConsumer = kafka.client(Listener::Plain).create().unwrap();
+    wait_until(PATIENCE, "coordinator", || {
+        let metadata =
+            consumer.fetch_metadata(Some("__transaction_state"), PATIENCE).map_err(|error| error.to_string())?;
+        let partitions = metadata.topics()[0].partitions();
+        let found = partitions.iter().find(|found| usize::try_from(found.id()) == Ok(partition));
+        found.map(|found| found.leader()).filter(|leader| *leader > 0).ok_or_else(|| "nobody".to_owned())
+    })
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{scope, sleep};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 use weir_tests::counting::now_ms;
@@ -18,8 +18,9 @@ use crate::job::{Job, Member, Topology, full};
 pub(crate) const PARTITIONS: i32 = 12;
 /// Members at most.
 const MEMBERS: usize = 3;
-/// What a process may take to end when it is told to: `drain_timeout`, and a few seconds.
-const DRAIN: Duration = Duration::from_secs(15);
+/// What a process may take to end when it is told to: `drain_timeout`, which is 10 s, and what calls take that a broker
+/// just back from the dead leaves without an answer: 10 s each.
+const DRAIN: Duration = Duration::from_secs(40);
 /// How long the partitions of a dead process may stay without one: its session, and then some.
 const TAKEN_OVER: Duration = Duration::from_secs(90);
 /// How long a broker that came back may disturb: elections, and replicas that catch up.
@@ -234,7 +235,9 @@ impl Trouble<'_> {
 /// Tells a process to end, which it does in time, with exit code 0.
 #[track_caller]
 fn leaves(member: &mut Member) {
+    let told = Instant::now();
     let status = member.process.terminate(DRAIN);
+    println!("ended after {:?}", told.elapsed());
     assert_eq!(status.code(), Some(0), "{}", member.process.stderr());
 }
 
