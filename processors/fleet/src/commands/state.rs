@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use tokio::runtime::Runtime;
 use weir_contract::TopicPartition;
 use weir_kafka::real::Kafka;
-use weir_kafka::{Class, Client, Committed, Identity, Kept, OpenError, Rebalance, is_apart, reset};
+use weir_kafka::{Class, Client, ClientError, Committed, Identity, Kept, OpenError, Rebalance, is_apart, reset};
 
 use super::terminal::{agreed, asks, bytes};
 use crate::cli::{Answer, Common};
@@ -251,27 +252,21 @@ impl<'c> Stateful<'c> {
     /// A member of the group is the only one that Kafka lets commit its offsets, and only while the group stays as it is:
     /// as such a member it drops the state of partitions that it was given.
     fn drop_state(&self, client: &Kafka, standings: &[Standing]) -> anyhow::Result<()> {
-        let until = Instant::now() + PATIENCE;
         let runtime = super::run::runtime()?;
         let initialised = || runtime.block_on(client.init_transactions()).map_err(OpenError::from);
-        retried(until, passes, initialised)?;
+        retried(Instant::now() + PATIENCE, passes, initialised)?;
         let mut mine = BTreeSet::new();
-        while !standings.iter().all(|standing| mine.contains(&standing.source)) {
-            let group = &self.identity.group;
-            anyhow::ensure!(Instant::now() < until, "group {group} does not give its partitions: stop its workers");
-            match runtime.block_on(client.poll(POLL, &mut |_| true))? {
-                Some(Rebalance::Assigned(given)) => {
-                    client.assign(&[])?;
-                    mine.extend(given);
-                }
-                Some(Rebalance::Revoked(gone) | Rebalance::Lost(gone)) => {
-                    client.unassign(&gone)?;
-                    mine.retain(|id| !gone.contains(id));
-                }
-                None => {}
-            }
-        }
         for Standing { source, .. } in standings {
+            let until = Instant::now() + PATIENCE;
+            // At least once for each: a member that does not poll is put out.
+            loop {
+                turn(&runtime, client, &mut mine)?;
+                if mine.contains(source) {
+                    break;
+                }
+                let group = &self.identity.group;
+                anyhow::ensure!(Instant::now() < until, "group {group} does not give its partitions: stop its workers");
+            }
             let dropped = retried(until, passes, || runtime.block_on(reset(client, source, &self.changelog)));
             let keys = dropped.with_context(|| format!("the state of {source} was not dropped"))?;
             super::print(&format!("{source}: {keys} keys dropped\n"))?;
@@ -334,6 +329,22 @@ impl Standing {
         let entries = &self.kept.entries;
         (entries.len(), entries.iter().map(|(key, value)| key.len() + value.len()).sum())
     }
+}
+
+/// Answers what the group does: which partitions are this member's.
+fn turn(runtime: &Runtime, client: &Kafka, mine: &mut BTreeSet<TopicPartition>) -> Result<(), ClientError> {
+    match runtime.block_on(client.poll(POLL, &mut |_| true))? {
+        Some(Rebalance::Assigned(given)) => {
+            client.assign(&[])?;
+            mine.extend(given);
+        }
+        Some(Rebalance::Revoked(gone) | Rebalance::Lost(gone)) => {
+            client.unassign(&gone)?;
+            mine.retain(|id| !gone.contains(id));
+        }
+        None => {}
+    }
+    Ok(())
 }
 
 /// Whether the same call may be made again.
