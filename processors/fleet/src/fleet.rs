@@ -24,7 +24,14 @@ pub struct Fleet {
     stop: watch::Sender<bool>,
     running: Vec<Running>,
     /// Where its workers end, which only a bounded run has.
-    ends: Option<Arc<Ends>>,
+    bounded: Option<Bounded>,
+}
+
+/// A run that ends.
+struct Bounded {
+    ends: Arc<Ends>,
+    /// Whom it stands in for.
+    group: String,
 }
 
 /// What the workers of a process share.
@@ -63,13 +70,15 @@ impl Fleet {
             registry: Arc::new(Mutex::new(Registry::with_prefix("weir"))),
             stop: watch::Sender::new(false),
             running: Vec::new(),
-            ends: None,
+            bounded: None,
         }
     }
 
-    /// A fleet whose workers take nothing at those ends or above.
-    pub fn until(topology: &Topology, ends: Ends) -> Self {
-        Self { ends: Some(Arc::new(ends)), ..Self::new(topology) }
+    /// A fleet whose workers take nothing at those ends or above, and stand in for a group of another name: records that
+    /// were redriven for it are theirs too, and their dead letters are its own.
+    pub fn until(topology: &Topology, ends: Ends, group: &str) -> Self {
+        let bounded = Bounded { ends: Arc::new(ends), group: group.to_owned() };
+        Self { bounded: Some(bounded), ..Self::new(topology) }
     }
 
     /// The registry of the process, for a worker's own counters.
@@ -95,11 +104,12 @@ impl Fleet {
             let mut registry = self.registry.lock();
             Instruments::new(registry.sub_registry_with_label(("worker".into(), name.clone().into())))
         };
+        let group = self.bounded.as_ref().map_or(identity.group.clone(), |bounded| bounded.group.clone());
         let setup = Setup {
-            identity,
+            identity: Identity { group, ..identity },
             settings,
             limits: self.shared.limits.clone(),
-            ends: self.ends.clone(),
+            ends: self.bounded.as_ref().map(|bounded| Arc::clone(&bounded.ends)),
             threads: Threads::Real(self.shared.handle.clone()),
             budget: self.shared.budget.clone(),
             clock: self.shared.clock,

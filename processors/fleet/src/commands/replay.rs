@@ -77,7 +77,9 @@ pub fn run(args: &Args, common: &Common) -> anyhow::Result<Answer> {
         worker.topics = spans.iter().map(|span| span.id.topic.to_string()).collect();
         worker.topics.dedup();
     }
-    let mut replay = Replay { name, group, positions: Vec::new(), totals: Totals::default(), started: Instant::now() };
+    let live = live.group.as_str();
+    let mut replay =
+        Replay { name, live, group, positions: Vec::new(), totals: Totals::default(), started: Instant::now() };
     replay.positions = spans.iter().map(|span| span.from).collect();
     if !spans.is_empty() {
         let ran = replay.run(&cluster, &topology, &spans);
@@ -95,6 +97,8 @@ pub fn run(args: &Args, common: &Common) -> anyhow::Result<Answer> {
 /// A replay, and how far it is.
 struct Replay<'a> {
     name: &'a str,
+    /// The live group.
+    live: &'a str,
     group: String,
     /// Of each span, the offset that is committed.
     positions: Vec<i64>,
@@ -112,7 +116,7 @@ impl Replay<'_> {
         runtime()?.block_on(async {
             let stop = signals::stop()?;
             let ends = spans.iter().map(|span| (span.id.clone(), span.end)).collect();
-            let mut fleet = Fleet::until(topology, ends);
+            let mut fleet = Fleet::until(topology, ends, self.live);
             let names = [self.name.to_owned()];
             registry::start(&mut fleet, topology, &names, &connection::brokers(topology, false))?;
             let instruments = fleet.running().first().map(|running| running.instruments.clone());
