@@ -34,7 +34,7 @@ fn every_history_keeps_the_invariants() {
 }
 
 /// What every run of some length has to have met; else it proves less than it says.
-const HAPPENS: [&str; 27] = [
+const HAPPENS: [&str; 29] = [
     "a changelog that is lost",
     "a commit after a rebalance, refused",
     "a commit whose outcome is unknown",
@@ -50,6 +50,8 @@ const HAPPENS: [&str; 27] = [
     "a process that is killed",
     "a process that is stopped past its session timeout",
     "a processor that dies",
+    "a redriven record",
+    "a state that is too large",
     "a static member that comes back without a rebalance",
     "a transaction of a dead owner that the next one aborts",
     "a transaction that times out",

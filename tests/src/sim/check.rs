@@ -9,15 +9,19 @@ use weir_kafka::Start;
 use super::State;
 use super::kafka::{C, DEAD, OUT, P, STATE, Txn};
 use super::log::Record;
-use super::model::Kind;
+use super::model::{Kind, Made};
 use super::worker::{ITEM_BYTES, Thing};
 
 /// How long it takes until what is not wanted any more is dropped, at most, in milliseconds.
 const GIVEN_BACK_MS: u64 = 6_000;
 /// What a record of a source weighs at most, in bytes.
 pub(crate) const LARGEST_RECORD_BYTES: usize = 600;
-/// What the output topic takes, in bytes.
+/// What the output topic takes, in bytes, with what Kafka adds.
 pub(crate) const LARGEST_OUTPUT_BYTES: usize = 400;
+/// What the changelog takes.
+pub(crate) const LARGEST_STATE_BYTES: usize = 300;
+/// What a worker has to allow for that Kafka adds to a record.
+pub(crate) const FRAMING_BYTES: usize = 128;
 /// What the headers of a dead letter weigh at most, and what Kafka adds to them, in bytes.
 const LARGEST_LETTER_HEADERS_BYTES: usize = 600;
 
@@ -45,8 +49,8 @@ impl State {
         if let Some(last) = last {
             let between = self.model.sources.get(&source).into_iter().flat_map(|all| all.range(last + 1..));
             let unseen = between.take_while(|(offset, _)| **offset < read.offset);
-            let skipped =
-                unseen.filter(|(_, made)| !made.excused && made.kind != Kind::Panic).map(|(offset, _)| *offset);
+            let seen = |made: &Made| !made.excused && made.kind != Kind::Panic && !made.is_for_another();
+            let skipped = unseen.filter(|(_, made)| seen(made)).map(|(offset, _)| *offset);
             if let Some(skipped) = { skipped }.next() {
                 self.violated(format!("invariant 2: {skipped} of {source} was passed over before {}", read.offset));
             }
@@ -58,11 +62,15 @@ impl State {
             self.violated(format!("{} of {source} is processed and was never committed there", read.offset));
             return None;
         };
+        let for_another = made.is_for_another();
         let headers = made.record.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
         let same = made.record.value.as_deref() == read.value
             && made.record.key.as_deref() == read.key
             && headers.eq(read.headers.iter());
         let seen = (made.kind, made.items, made.key);
+        if for_another {
+            self.violated(format!("{} of {source} is processed and is for another group", read.offset));
+        }
         if !same {
             self.violated(format!("{} of {source} is not what was written there", read.offset));
         }
@@ -245,7 +253,7 @@ impl State {
             Kind::Reject => "malformed",
             Kind::Refused => "invalid",
             Kind::Panic => "processor_panic",
-            Kind::TooLarge => "output_too_large",
+            Kind::TooLarge => "too_large",
             _ => "none",
         };
         let refused = (0..made.items).filter(|seq| Kind::refuses(offset, *seq)).count();

@@ -9,7 +9,7 @@ use weir_contract::{Output, TopicPartition};
 use weir_kafka::Class;
 
 use super::State;
-use super::check::LARGEST_OUTPUT_BYTES;
+use super::check::{LARGEST_OUTPUT_BYTES, LARGEST_STATE_BYTES};
 use super::group::{Consumer, Group};
 use super::log::{Log, Record};
 use super::scenario::Scenario;
@@ -341,11 +341,11 @@ impl State {
         };
         let limit = match &*output.topic {
             DEAD => self.scenario.dead_letter_max_bytes - BATCH_HEADER_BYTES,
-            _ => LARGEST_OUTPUT_BYTES,
+            OUT => LARGEST_OUTPUT_BYTES - BATCH_HEADER_BYTES,
+            _ => LARGEST_STATE_BYTES - BATCH_HEADER_BYTES,
         };
-        let bytes = if &*output.topic == DEAD { output.weight() } else { output.framed_bytes() };
-        if bytes > limit {
-            let topic = &output.topic;
+        if output.weight() > limit {
+            let (bytes, topic) = (output.weight(), &output.topic);
             self.violated(format!("a record of {bytes} bytes is over the limit of {topic}, {limit} bytes"));
         }
         let at = self.kafka.logs[log].append(Some(id), record);

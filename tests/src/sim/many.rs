@@ -1,13 +1,14 @@
 //! Many seeds, on all cores.
 
 use std::collections::BTreeMap;
+use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::{Line, Mutation, run};
+use super::{Line, Mutation, Report, run};
 
 /// So many failures are enough.
 const FAILURES: usize = 10;
@@ -66,7 +67,8 @@ impl Many {
             if seed - self.first >= self.seeds {
                 return;
             }
-            let report = run(seed, mutation, false);
+            let report = catch_unwind(|| run(seed, mutation, false))
+                .unwrap_or_else(|_| Report { violation: Some("panicked".to_owned()), ..Report::default() });
             let mut found = found.lock();
             found.seeds += 1;
             for (what, count) in report.covered {

@@ -8,6 +8,11 @@ use weir_contract::Budget;
 use super::kafka::P;
 use super::log::Record;
 
+/// The group's name.
+pub(crate) const GROUP: &str = "weir-sim";
+/// The header of a redriven record that says which group it is for.
+pub(crate) const FOR_GROUP: &str = "weir.redrive.group";
+
 /// What a source record leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -207,6 +212,11 @@ impl Model {
 }
 
 impl Made {
+    /// Whether it was redriven for another group, and is passed over.
+    pub fn is_for_another(&self) -> bool {
+        self.record.headers.iter().any(|(name, group)| name == FOR_GROUP && group != GROUP.as_bytes())
+    }
+
     fn is_settled(&self) -> bool {
         u32::from(self.items) == self.settled.count_ones()
     }

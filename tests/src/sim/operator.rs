@@ -15,7 +15,7 @@ use super::client::SimClient;
 use super::group::SESSION_TIMEOUT_MS;
 use super::kafka::{Event, P, STATE};
 use super::log::Record;
-use super::model::Kind;
+use super::model::{FOR_GROUP, GROUP, Kind};
 use super::run::{Call, Driver, Running, setup};
 use super::worker::TestWorker;
 
@@ -401,7 +401,12 @@ fn produce_one(state: &mut State, source: P, txn: Option<(u64, bool)>) {
     let mut value = vec![u8::try_from(kind).unwrap_or(0), items, key];
     let more = if state.rng.chance(50) { LARGEST_RECORD_BYTES - 20 } else { 40 };
     value.resize(3 + state.rng.index(more), b'x');
-    let headers = if state.rng.chance(200) { vec![("own".to_owned(), vec![key])] } else { Vec::new() };
+    let mut headers = if state.rng.chance(200) { vec![("own".to_owned(), vec![key])] } else { Vec::new() };
+    if Kind::ALL[kind] == Kind::Nothing && state.rng.chance(300) {
+        let group = if state.rng.chance(500) { GROUP } else { "another" };
+        headers.push((FOR_GROUP.to_owned(), group.into()));
+        state.covers("a redriven record");
+    }
     let timestamp_ms = i64::try_from(state.now()).unwrap_or(0);
     let record = Record { timestamp_ms, key: state.rng.chance(700).then(|| vec![key]), value: Some(value), headers };
     let offset = state.kafka.logs[source].append(txn.map(|(txn, _)| txn), record.clone());

@@ -19,9 +19,9 @@ use weir_contract::{Budget, Limits};
 use weir_kafka::{FeedLimits, Identity};
 use weir_runtime::{Clock, Defect, Instruments, Settings, Setup, Status, Threads};
 
-use super::check::LARGEST_OUTPUT_BYTES;
+use super::check::{LARGEST_OUTPUT_BYTES, LARGEST_STATE_BYTES};
 use super::kafka::{DEAD, STATE};
-use super::model::Kind;
+use super::model::{GROUP, Kind};
 use super::{Line, Mutation, State, World};
 
 /// So long everything that is left may take, once nothing fails any more, in milliseconds.
@@ -29,7 +29,7 @@ const CALM_MS: u64 = 300_000;
 const DRAIN_MS: u64 = 20_000;
 
 /// What a seed came to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Report {
     /// What did not hold, if anything.
     pub violation: Option<String>,
@@ -288,7 +288,12 @@ impl Driver {
         let mut state = self.world.lock();
         for (source, processed) in state.model.processed.clone() {
             let committed = state.model.committed(source);
-            let behind = state.model.sources.get(&source).into_iter().flat_map(|all| all.range(committed..processed));
+            let behind = state
+                .model
+                .sources
+                .get(&source)
+                .into_iter()
+                .flat_map(|all| all.range(committed..processed.max(committed)));
             // A record on which the processor dies closes the partition.
             let kept = behind.clone().any(|(_, made)| matches!(made.kind, Kind::Keep | Kind::Panic));
             let left: Vec<_> = behind.filter(|(_, made)| !made.excused).map(|(offset, _)| *offset).collect();
@@ -302,7 +307,7 @@ impl Driver {
 /// The partitions that do not open before somebody helps, and why.
 fn refused(status: &Status) -> Vec<(String, String)> {
     let shown = status.get().partitions.into_iter();
-    shown.filter(|(_, shown)| shown.refused).filter_map(|(id, shown)| Some((id, shown.problem?))).collect()
+    shown.filter_map(|(id, shown)| Some((id, shown.problem.filter(|_| shown.refused)?))).collect()
 }
 
 /// What an instance runs with.
@@ -330,13 +335,13 @@ pub(super) fn setup(state: &mut State, instance: usize) -> Setup {
     Setup {
         identity: Identity {
             worker: "sim".into(),
-            group: "weir-sim".into(),
+            group: GROUP.into(),
             dead_letter_topic: DEAD.into(),
             dead_letter_max_bytes: state.scenario.dead_letter_max_bytes,
             state_topic: state.scenario.state.then(|| STATE.into()),
         },
         settings,
-        limits: Limits::all(LARGEST_OUTPUT_BYTES),
+        limits: Limits { state_bytes: LARGEST_STATE_BYTES, ..Limits::all(LARGEST_OUTPUT_BYTES) },
         ends: None,
         threads: Threads::Simulated,
         budget,

@@ -11,7 +11,7 @@ use weir_contract::{
 };
 use weir_runtime::Worker;
 
-use super::check::{LARGEST_OUTPUT_BYTES, origin};
+use super::check::{FRAMING_BYTES, LARGEST_OUTPUT_BYTES, LARGEST_STATE_BYTES, origin};
 use super::kafka::{OUT, P};
 use super::model::Kind;
 use super::{Mutation, World};
@@ -129,6 +129,7 @@ impl Processor for TestProcessor {
                 let offset = i64::from_be_bytes(offset.try_into().map_err(|_| unreadable)?);
                 self.decisions.insert(offset, *yes == 1);
             }
+            (Some((b'x', [])), _) => {} // only large
             _ => return Err(unreadable),
         }
         Ok(())
@@ -240,7 +241,7 @@ impl TestProcessor {
             if self.is_mutated(Mutation::StateIsOneBatchLate) {
                 self.late.push((vec![b'c', key], value));
             } else if self.is_mutated(Mutation::StateIsOneBatchAhead) {
-                out.journal(vec![b'c', key], value, Vec::new()).unwrap_or_else(|(error, _)| unreachable!("{error}"));
+                out.journal(vec![b'c', key], value, Vec::new()).unwrap();
             } else {
                 write(out, vec![b'c', key], value);
             }
@@ -248,8 +249,10 @@ impl TestProcessor {
         let mut value = origin(self.source, offset);
         value.extend_from_slice(&count.to_be_bytes());
         if kind == Kind::Largest {
-            let framed = to_out(key, Vec::new()).framed_bytes();
-            value.resize(LARGEST_OUTPUT_BYTES - framed, b'x');
+            value.resize(LARGEST_OUTPUT_BYTES - FRAMING_BYTES - 1, b'x');
+            if self.world.lock().scenario.state {
+                out.remember(vec![b'x'], self.largest_state()).unwrap();
+            }
         }
         out.produce(to_out(key, value)).unwrap();
     }
@@ -261,11 +264,24 @@ impl TestProcessor {
 
     /// An output that the topic does not take is the record's fault.
     fn too_large(&self, record: &Record<'_>, key: u8, out: &mut Outbox<Thing>) {
-        let value = vec![b'x'; LARGEST_OUTPUT_BYTES];
-        if out.produce(to_out(key, value)).is_err() {
+        let value = vec![b'x'; LARGEST_OUTPUT_BYTES - FRAMING_BYTES];
+        if record.offset % 2 == 0 && out.produce(to_out(key, value)).is_err() {
             self.world.lock().covers("an output that is too large");
-            out.reject(record, "output_too_large", String::new());
+            out.reject(record, "too_large", String::new());
         }
+        let mut value = self.largest_state();
+        value.push(b'x');
+        if record.offset % 2 != 0 && out.remember(vec![b'x'], value).is_err() {
+            self.world.lock().covers("a state that is too large");
+            out.reject(record, "too_large", String::new());
+        }
+    }
+
+    /// The largest value that a key of one byte takes.
+    fn largest_state(&self) -> Vec<u8> {
+        let state = self.world.lock();
+        let topic = &state.kafka.logs[self.source].id.topic;
+        vec![b'x'; LARGEST_STATE_BYTES - FRAMING_BYTES - topic.len() - 3]
     }
 
     fn keep(&mut self, offset: i64, items: u8, key: u8, out: &mut Outbox<Thing>) {
