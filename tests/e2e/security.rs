@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::thread::spawn;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -64,8 +66,11 @@ struct Runs<'a> {
 impl Secured {
     /// A worker of that topic, which reaches the broker so, and delivers there.
     fn new(topic: &str, listener: Listener, security: &str, properties: &str, url: &str) -> Self {
+        Self::at(&broker().bootstrap(listener), topic, security, properties, url)
+    }
+
+    fn at(brokers: &str, topic: &str, security: &str, properties: &str, url: &str) -> Self {
         let (folder, admin) = (folder("secured"), format!("127.0.0.1:{}", free_ports()));
-        let brokers = broker().bootstrap(listener);
         let mut text = format!("[kafka]\nbrokers = [\"{brokers}\"]\n[kafka.security]\n{security}\n");
         write!(text, "[kafka.properties]\n{properties}\n[process]\nadmin = \"{admin}\"\n").unwrap();
         write!(text, "[topic_defaults]\nreplication_factor = 1\nmin_insync_replicas = 1\n").unwrap();
@@ -181,6 +186,29 @@ fn allow(operations: &[&str], resources: &[&str]) {
     broker().tool("AclCommand", &[&args, resources].concat());
 }
 
+/// Passes connections on to a broker, and notes when each came; where it listens, and the times.
+fn counting(broker: String) -> (String, Arc<Mutex<Vec<Instant>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, times) = (listener.local_addr().unwrap().to_string(), Arc::new(Mutex::new(Vec::new())));
+    let noted = Arc::clone(&times);
+    spawn(move || {
+        for from in listener.incoming().map(Result::unwrap) {
+            noted.lock().push(Instant::now());
+            let to = TcpStream::connect(&broker).unwrap();
+            for (mut one, mut other) in
+                [(from.try_clone().unwrap(), to.try_clone().unwrap()), (to.try_clone().unwrap(), from)]
+            {
+                spawn(move || {
+                    // A connection that breaks is what this is about.
+                    std::io::copy(&mut one, &mut other).ok();
+                    other.shutdown(Shutdown::Both).ok();
+                });
+            }
+        }
+    });
+    (address, times)
+}
+
 /// A copy of the client's key, encrypted.
 fn encrypted_key() -> String {
     let file = folder("key").join("weir.key").display().to_string();
@@ -291,8 +319,13 @@ fn a_login_or_a_certificate_that_does_not_pass_is_told_and_tried_again() {
     let cases = [
         (Listener::Sasl, scram(WRONG_PASSWORD), "", "invalid credentials"),
         (Listener::Expired, tls.clone(), "", "the broker's certificate has expired, is of another host"),
-        (Listener::OtherHost, tls, "", "the broker's certificate has expired, is of another host"),
-        (Listener::MutualTls, expired, "", "certificate expired"),
+        (Listener::OtherHost, tls.clone(), "", "the broker's certificate has expired, is of another host"),
+        (
+            Listener::MutualTls,
+            expired,
+            "",
+            "the broker does not take the certificate of kafka.security.certificate_file",
+        ),
         (Listener::MutualTls, locked, wrong_passphrase.as_str(), "ssl.key.location"),
     ];
     let secured: Vec<_> = cases
@@ -301,6 +334,9 @@ fn a_login_or_a_certificate_that_does_not_pass_is_told_and_tried_again() {
             Secured::new(&topic, *listener, security, properties, receiver.url())
         })
         .collect();
+    let (address, connections) = counting(broker().bootstrap(Listener::Expired));
+    let counted = Secured::at(&address, &topic, &tls, "", receiver.url());
+    let _counted = counted.start();
     let runs: Vec<_> = secured.iter().map(Secured::start).collect();
     for (runs, (listener, _, _, what)) in runs.iter().zip(&cases) {
         println!("{listener:?}: {what}");
@@ -309,4 +345,11 @@ fn a_login_or_a_certificate_that_does_not_pass_is_told_and_tried_again() {
         assert_ne!(code, 0, "{told}");
         assert!(told.contains(what), "{listener:?}: {what}: {told}");
     }
+    let times = connections.lock();
+    let (count, seconds) = (times.len(), times[0].elapsed().as_secs_f64());
+    println!("{count} connections in {seconds:.0} s");
+    assert!(
+        count > 2 && f64::from(u32::try_from(count).unwrap()) < 3.0 * seconds,
+        "{count} connections in {seconds} s"
+    );
 }

@@ -29,6 +29,8 @@ fn every_command_has_help_with_examples_and_exit_codes() {
         &["topics", "apply"],
         &["lag"],
         &["generate"],
+        &["replay"],
+        &["skip"],
         &["dlq"],
         &["dlq", "list"],
         &["dlq", "show"],
@@ -69,6 +71,10 @@ fn wrong_flags_exit_with_2_and_name_the_right_ones() {
         (&["generate", "--incident", "flood"], "stream-delay"),
         (&["generate", "--compression", "lz4"], "snappy"),
         (&["generate", "--duration", "soon"], "--duration"),
+        (&["replay", "nosuchworker", "--from", "0"], "there are: metrics"),
+        (&["replay", "metrics"], "--from"),
+        (&["replay", "metrics", "--from", "soon"], "a time ago such as 2h"),
+        (&["check", "--live", "--acls"], "cannot be used with"),
         (&["generate", "--malformed", "2"], "malformed: 2 is outside 0..=1"),
         (&["dlq"], "redrive"),
         (&["dlq", "delete"], "delete"),
@@ -126,6 +132,7 @@ fn without_a_kafka_every_command_says_so_in_time() {
             &["generate"],
             &["dlq", "list"],
             &["dlq", "redrive", "--dry-run"],
+            &["replay", "metrics", "--from", "0"],
         ] {
             let address = &address;
             scope.spawn(move || {

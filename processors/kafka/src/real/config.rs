@@ -119,6 +119,10 @@ impl Connection {
         let mut config = ClientConfig::new();
         config.set_log_level(RDKafkaLogLevel::Info);
         config.set("client.id", "weir").set("log.connection.close", "false");
+        // Its pauses do not grow where no connection comes about at all: librdkafka begins anew with its brokers then,
+        // after half of this. With its default a certificate that did not pass made a worker try ten times a second;
+        // so it is four.
+        config.set("reconnect.backoff.ms", "1000");
         for (name, value) in defaults {
             config.set(*name, *value);
         }

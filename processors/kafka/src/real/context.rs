@@ -120,16 +120,23 @@ impl ClientContext for Log {
 
 impl ConsumerContext for Log {}
 
-/// The reason of a failed connection, where librdkafka's own words lead astray.
+/// The reason of a failed connection, where the words of TLS say little or lead astray.
 fn plain(reason: &str) -> String {
-    match reason.split_once("certificate verify failed") {
-        Some((before, _)) => format!(
-            "{}certificate verify failed: the broker's certificate has expired, is of another host, or is not signed \
-             by an authority of kafka.security.ca_file",
-            before
-        ),
-        None => reason.to_owned(),
+    const BROKERS: &str = "certificate verify failed";
+    const OURS: &str = " alert certificate ";
+    if let Some((before, _)) = reason.split_once(BROKERS) {
+        return format!(
+            "{before}{BROKERS}: the broker's certificate has expired, is of another host, or is not signed by an \
+             authority of kafka.security.ca_file"
+        );
     }
+    if reason.contains(OURS) {
+        return format!(
+            "{reason}: the broker does not take the certificate of kafka.security.certificate_file: it has expired, \
+             or is not signed by an authority that the broker knows"
+        );
+    }
+    reason.to_owned()
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ use super::error::{Asked, late, passing, why};
 use super::{CALL, Connection, list, raw};
 use crate::client::{Arrived, ClientError, Take};
 
-/// How many errors are served after a failed call, at most.
-const SAID_MAX: usize = 100;
+/// How long what a client has said of a failed call is listened to.
+const SAID: Duration = Duration::from_millis(100);
 
 /// Reads committed records of one partition at a time, from an offset to the last stable one.
 /// Opened when it is needed first, then kept.
@@ -187,10 +187,9 @@ fn describe(topic: &str) -> Asked {
 
 /// Adds what helps to a failed call; what the client has said of it waits to be served.
 fn explain(consumer: &BaseConsumer<Log>, call: &'static str, error: KafkaError, asked: &Asked) -> ClientError {
-    for _ in 0..SAID_MAX {
-        if consumer.poll(Duration::ZERO).is_none() {
-            break;
-        }
+    let until = Instant::now() + SAID;
+    while Instant::now() < until {
+        drop(consumer.poll(SAID / 10));
     }
     consumer.context().explain(&error, passing(call)(error.clone()), asked)
 }
