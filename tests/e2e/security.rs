@@ -348,8 +348,7 @@ fn a_login_or_a_certificate_that_does_not_pass_is_told_and_tried_again() {
     let times = connections.lock();
     let (count, seconds) = (times.len(), times[0].elapsed().as_secs_f64());
     println!("{count} connections in {seconds:.0} s");
-    assert!(
-        count > 2 && f64::from(u32::try_from(count).unwrap()) < 3.0 * seconds,
-        "{count} connections in {seconds} s"
-    );
+    // Of two clients; librdkafka's own pauses do not grow where no connection comes about.
+    let most = 6.0 * seconds;
+    assert!(count > 2 && f64::from(u32::try_from(count).unwrap()) < most, "{count} connections in {seconds} s");
 }
