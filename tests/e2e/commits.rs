@@ -199,6 +199,10 @@ fn connection(kafka: &Kafka, listener: Listener) -> Connection {
     let config = kafka.client(listener);
     let mut properties: BTreeMap<_, _> =
         config.config_map().iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    // The map shows no secrets.
+    if let Some(password) = config.get("sasl.password") {
+        properties.insert("sasl.password".to_owned(), password.to_owned());
+    }
     let brokers = properties.remove("bootstrap.servers").unwrap();
     Connection { brokers, properties, embedded: false }
 }
@@ -318,12 +322,12 @@ fn a_rebalance_in_between_aborts_the_commit_and_the_next_one_carries_it() {
     let (kafka, _turn) = cluster();
     for protocol in PROTOCOLS {
         // Which of the two stays is up to the group.
-        let aborted = (0..2).any(|open| rebalances(kafka, protocol, open));
-        assert!(aborted, "{protocol:?}: neither partition stayed");
+        let stayed = [0, 1].map(|open| rebalances(kafka, protocol, open));
+        assert_ne!(stayed[0], stayed[1], "{protocol:?}: one of them stays");
     }
 }
 
-/// A second member joins while a commit is under way; false if it got the partition of it.
+/// A second member joins while a commit is under way; whether the partition of it stays.
 fn rebalances(kafka: &'static Kafka, protocol: Protocol, open: i32) -> bool {
     let mut rig = Rig::new(kafka, protocol, connection(kafka, Listener::Plain), (2, open));
     rig.finish();
@@ -339,19 +343,28 @@ fn rebalances(kafka: &'static Kafka, protocol: Protocol, open: i32) -> bool {
         });
     });
     let outcome = rig.commit();
-    let Outcome::Aborted(error) = &outcome else { panic!("{protocol:?}: {outcome:?}") };
-    println!("{protocol:?}: {error}");
-    rig.is_consistent(0);
     let stays = !gone.lock().contains(&rig.id);
-    if stays {
+    println!("{protocol:?}, it stays: {stays}: {outcome:?}");
+    let aborted = match &outcome {
+        Outcome::Aborted(_) => true,
+        // Of a partition that stays, newer brokers take what an older epoch vouches for: it is still its owner's.
+        Outcome::Committed(_) if stays && protocol == Protocol::Consumer => false,
+        other => panic!("{other:?}"),
+    };
+    if aborted {
+        rig.is_consistent(0);
+    }
+    if aborted && stays {
         let summary = wait_until(PATIENCE, "commit", || match rig.commit() {
             Outcome::Committed(summary) => Ok(summary),
             other => {
-                poll(&*rig.client);
+                answered(rig.client.inner());
                 Err(format!("{other:?}"))
             }
         });
         assert_eq!((summary.outputs, summary.dead_letters), (1, 1), "{protocol:?}");
+    }
+    if stays {
         rig.is_consistent(RECORDS);
     }
     other.close();
@@ -403,7 +416,6 @@ fn a_commit_that_an_acl_forbids_comes_once_it_is_allowed_again() {
     for (kind, operation) in [("--topic", "All"), ("--group", "All"), ("--transactional-id", "All")] {
         acl("--add", [kind, "commits"], operation);
     }
-    tracing_subscriber::fmt().init();
     let mut rig = Rig::new(kafka, Protocol::Classic, connection(kafka, Listener::Sasl), (1, 0));
     rig.finish();
     assert!(matches!(rig.commit(), Outcome::Committed(_)));

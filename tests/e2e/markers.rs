@@ -113,15 +113,6 @@ fn position(id: &TopicPartition, changelog: &Arc<str>, offset: i64) -> Output {
 fn member(kafka: &Kafka) -> (Real, TopicPartition, Arc<str>, usize) {
     let source = kafka.topic("markers", 1);
     kafka.produce(&source, &vec![weir_tests::stack::Record { partition: Some(0), ..Default::default() }; 10]);
-    let changelog = format!("{source}-state");
-    let admin: AdminClient<DefaultClientContext> = kafka.client(Listener::Plain).create().unwrap();
-    let coordinator = coordinator(kafka, &source);
-    let holder = if coordinator == 1 { 2 } else { 1 };
-    let holders: [&[i32]; 1] = [&[holder]];
-    let topic = NewTopic::new(&changelog, 1, TopicReplication::Variable(&holders));
-    let topic = topic.set("min.insync.replicas", "1").set("cleanup.policy", "compact");
-    block_on(admin.create_topics([&topic], &AdminOptions::new())).unwrap().pop().unwrap().unwrap();
-
     let brokers = kafka.bootstrap(Listener::Plain);
     let config = KafkaConfig {
         connection: Connection { brokers, properties: BTreeMap::new(), embedded: false },
@@ -137,6 +128,15 @@ fn member(kafka: &Kafka) -> (Real, TopicPartition, Arc<str>, usize) {
     };
     let client = Real::open(&config).unwrap();
     wait_until(PATIENCE, "transactions", || block_on(client.init_transactions()).map_err(|error| error.to_string()));
+    let changelog = format!("{source}-state");
+    let admin: AdminClient<DefaultClientContext> = kafka.client(Listener::Plain).create().unwrap();
+    let coordinator = coordinator(kafka, &source);
+    let holder = if coordinator == 1 { 2 } else { 1 };
+    let holders: [&[i32]; 1] = [&[holder]];
+    let topic = NewTopic::new(&changelog, 1, TopicReplication::Variable(&holders));
+    let topic = topic.set("min.insync.replicas", "1").set("cleanup.policy", "compact");
+    block_on(admin.create_topics([&topic], &AdminOptions::new())).unwrap().pop().unwrap().unwrap();
+
     wait_until(PATIENCE, "assignment", || match block_on(client.poll(Duration::from_millis(100), &mut |_| true)) {
         Ok(Some(Rebalance::Assigned(_))) => Ok(()),
         other => Err(format!("{other:?}")),
