@@ -160,6 +160,10 @@ impl<C: Client> Committer<C> {
         for Open { partition, mark } in open {
             let front = partition.front();
             let decisions = partition.take_decisions();
+            if partition.is_abandoned() {
+                // Its processor has died just now; decisions of what is finished went with it.
+                continue;
+            }
             if let Err(error) = self.add(&mut transaction, &partition, mark, &front, &decisions).await {
                 partition.put_back(decisions);
                 put_back(transaction.parts);

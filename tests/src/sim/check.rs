@@ -308,7 +308,10 @@ impl State {
 
     /// A decision is made once, and forgotten only with its record behind the committed offset.
     fn decision(&mut self, source: P, offset: i64, value: Option<&[u8]>, committed: i64) {
-        let Some(made) = self.model.made(source, offset).filter(|made| made.kind == Kind::Keep) else { return };
+        let Some(made) = self.model.made(source, offset).filter(|made| matches!(made.kind, Kind::Keep | Kind::Note))
+        else {
+            return;
+        };
         let before = made.decision;
         match value {
             Some(value) => {
@@ -322,6 +325,8 @@ impl State {
             None if offset >= committed => {
                 self.violated(format!("decision on {offset} of {source} is forgotten early"))
             }
+            // Made and forgotten in one transaction.
+            None if made.kind == Kind::Note => drop(made.decision.get_or_insert(false)),
             None => {}
         }
     }

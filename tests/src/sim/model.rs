@@ -32,6 +32,8 @@ pub(crate) enum Kind {
     Nothing,
     /// Kept until it is decided whether its items leave.
     Keep,
+    /// A decision on which nothing waits.
+    Note,
     /// An output that is just as large as the topic takes.
     Largest,
     /// An output that is one byte over that, and so a dead letter.
@@ -39,7 +41,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Emit,
         Self::Output,
         Self::EmitOutput,
@@ -48,6 +50,7 @@ impl Kind {
         Self::Panic,
         Self::Nothing,
         Self::Keep,
+        Self::Note,
         Self::Largest,
         Self::TooLarge,
     ];
@@ -226,7 +229,7 @@ impl Made {
         let unsettled = !self.is_settled();
         if self.kind.has_items() && unsettled {
             Some("invariant 1: its items were not all acknowledged")
-        } else if self.kind == Kind::Keep && self.decision.is_none() {
+        } else if matches!(self.kind, Kind::Keep | Kind::Note) && self.decision.is_none() {
             Some("invariant 1: nothing was decided about it")
         } else if self.kind == Kind::Keep && self.decision == Some(true) && unsettled {
             Some("invariant 1: it was kept and let out, and not acknowledged")

@@ -109,8 +109,11 @@ impl Scenario {
         if let Some(first) = kinds.first_mut() {
             *first += 1;
         }
-        if let (false, Some(keep)) = (state, kinds.get_mut(7)) {
-            *keep = 0; // decisions are kept in the changelog
+        if !state {
+            // Decisions are kept in the changelog.
+            for (weight, kind) in kinds.iter_mut().zip(Kind::ALL) {
+                *weight = if matches!(kind, Kind::Keep | Kind::Note) { 0 } else { *weight };
+            }
         }
         let faulty = mutation.is_none() || rng.chance(500);
         Self {

@@ -209,6 +209,7 @@ impl TestProcessor {
             Kind::Reject => out.reject(record, "malformed", "at byte 0".into()),
             Kind::Panic => self.die(),
             Kind::Keep => self.keep(record.offset, items, key, out),
+            Kind::Note => self.note(record.offset, out),
         }
     }
 
@@ -299,6 +300,15 @@ impl TestProcessor {
             return hold.release();
         }
         self.kept.push(Kept { offset, items, key, hold, since: None });
+    }
+
+    /// Decides on the spot, in another way than another life would.
+    fn note(&mut self, offset: i64, out: &mut Outbox<Thing>) {
+        if self.decisions.remove(&offset).is_none() {
+            let yes = self.life.is_multiple_of(2);
+            out.journal(decision_key(offset), Some(vec![u8::from(yes)]), Vec::new()).unwrap();
+        }
+        self.over.push(offset);
     }
 
     fn decide(&mut self, kept: Kept, yes: bool, out: &mut Outbox<Thing>) {
