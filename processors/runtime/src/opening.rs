@@ -71,7 +71,7 @@ impl<C: Client, P: Processor> Opening<C, P> {
                         let retry_after_secs = pause.as_secs_f64();
                         tracing::warn!(partition = %self.id, error, tries, retry_after_secs, "partition does not open yet");
                     }
-                    self.tell(Notice::NotOpen { id: self.id.clone(), why: error, refused: false });
+                    self.tell(Notice::NotYet { id: self.id.clone(), why: error });
                     pause
                 }
                 Err(error) => self.refuse(&error),
@@ -103,7 +103,7 @@ impl<C: Client, P: Processor> Opening<C, P> {
     fn refuse(&self, error: &dyn std::error::Error) -> Duration {
         let why = chain(error);
         tracing::error!(partition = %self.id, error = why, "partition refuses to open");
-        self.tell(Notice::NotOpen { id: self.id.clone(), why, refused: true });
+        self.tell(Notice::Refused { id: self.id.clone(), why });
         REFUSED_PAUSE
     }
 

@@ -28,8 +28,10 @@ pub(crate) enum Notice<P> {
     Opened(Box<Ready<P>>),
     /// A partition begins there, once that is committed.
     Begins { id: TopicPartition, cancelled: Arc<AtomicBool>, offset: i64, mark: Mark },
-    /// A partition does not open yet, or is refused until a person helps.
-    NotOpen { id: TopicPartition, why: String, refused: bool },
+    /// A partition does not open yet.
+    NotYet { id: TopicPartition, why: String },
+    /// A partition does not open before a person helps.
+    Refused { id: TopicPartition, why: String },
     /// A processor died, on that record if on any.
     Died { partition: Arc<Partition>, record: Option<i64> },
     /// No transaction under way holds anything of a partition whose processor died.
@@ -136,9 +138,12 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
                 self.feed.begin(&id, offset, mark);
                 self.order(Order::Commit);
             }
-            Notice::NotOpen { id, why, refused } => self.setup.status.update(|status| {
+            Notice::NotYet { id, why } => self.setup.status.update(|status| {
+                status.partitions.entry(id.to_string()).or_default().opening_error = Some(why);
+            }),
+            Notice::Refused { id, why } => self.setup.status.update(|status| {
                 let shown = status.partitions.entry(id.to_string()).or_default();
-                (shown.problem, shown.refused) = (Some(why), refused);
+                (shown.problem, shown.opening_error) = (Some(why), None);
             }),
             Notice::Died { partition, record } => self.died(&partition, record),
             Notice::Settled(id) if self.reopening.contains(&id) => self.open(&id),

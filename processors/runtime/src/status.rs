@@ -65,10 +65,10 @@ pub struct PartitionStatus {
     pub oldest_age_seconds: Option<f64>,
     /// What it waits for: processing or deliveries, records kept, the commit.
     pub waits_for: Option<&'static str>,
-    /// Why it does not open.
+    /// Why it has not opened yet, which passes.
+    pub opening_error: Option<String>,
+    /// Why it does not open before a person helps.
     pub problem: Option<String>,
-    /// Whether it does not open before a person helps.
-    pub refused: bool,
 }
 
 impl Status {
@@ -111,7 +111,7 @@ impl PartitionStatus {
             Life::Draining => "draining",
         };
         let Some(standing) = standing else { return };
-        (self.problem, self.refused) = (None, false);
+        (self.problem, self.opening_error) = (None, None);
         self.position = standing.next;
         self.committed = standing.position;
         self.batches = standing.entries;

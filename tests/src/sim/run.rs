@@ -307,7 +307,7 @@ impl Driver {
 /// The partitions that do not open before somebody helps, and why.
 fn refused(status: &Status) -> Vec<(String, String)> {
     let shown = status.get().partitions.into_iter();
-    shown.filter_map(|(id, shown)| Some((id, shown.problem.filter(|_| shown.refused)?))).collect()
+    shown.filter_map(|(id, shown)| Some((id, shown.problem?))).collect()
 }
 
 /// What an instance runs with.

@@ -44,6 +44,7 @@ struct Partition {
     life: String,
     oldest_since_ms: Option<i64>,
     waits_for: Option<String>,
+    opening_error: Option<String>,
     problem: Option<String>,
 }
 
@@ -68,7 +69,7 @@ impl Statuses {
     pub(super) fn of(&self, worker: &str, partition: &str) -> Option<Held> {
         let worker = self.0.get(worker)?;
         let partition = worker.partitions.get(partition)?;
-        if let Some(problem) = &partition.problem {
+        if let Some(problem) = partition.problem.as_ref().or(partition.opening_error.as_ref()) {
             return Some(Held { by: format!("{}: {problem}", partition.life), since_ms: None });
         }
         match &partition.waits_for {
