@@ -3,7 +3,6 @@
 //! `scripts/bench` builds and runs it.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::print_stderr,

@@ -338,7 +338,7 @@ fn rebalances(kafka: &'static Kafka, protocol: Protocol, open: i32) -> bool {
     rig.client.before("begin", move |client| {
         wait_until(PATIENCE, "a member with a partition", || {
             revoked.lock().extend(answered(client));
-            let given = answered(&*joining);
+            let given = answered(&joining);
             if given.is_empty() { Err("nothing given") } else { Ok(()) }
         });
     });

@@ -124,10 +124,7 @@ fn offsets_that_have_expired_under_state_are_refused() {
     wait_until(SOON, "deleted offsets", || {
         let deleted = block_on(admin(job.kafka).delete_groups(&[&job.name], &AdminOptions::new()));
         let deleted = deleted.map_err(|error| error.to_string())?;
-        deleted
-            .into_iter()
-            .map(|group| group.map(drop).map_err(|(_, error)| error.to_string()))
-            .collect::<Result<(), _>>()
+        deleted.into_iter().try_for_each(|group| group.map(drop).map_err(|(_, error)| error.to_string()))
     });
     let member = job.start(outside.url());
     refuses(&member, "weir state reset");

@@ -10,7 +10,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use weir_contract::{Output, TopicPartition};
 use weir_kafka::real::{Connection, Kafka as Real, KafkaConfig, Protocol};
-use weir_kafka::{Class, Client, Offset, Rebalance, Start, open};
+use weir_kafka::{Class, Client, Isolation, Offset, Rebalance, Start, open};
 use weir_tests::http::block_on;
 use weir_tests::stack::{Kafka, Listener, Signal};
 use weir_tests::wait::wait_until;
@@ -30,7 +30,9 @@ fn a_partition_does_not_open_before_the_markers_of_its_changelog_are_there() {
     let (kafka, _turn) = trouble::cluster();
     let (client, id, changelog, holder) = member(kafka);
     let commit = |offset: i64, stop: bool| {
-        let group = client.group().unwrap();
+        let (group, log) = (client.group().unwrap(), TopicPartition::new(changelog.clone(), 0));
+        let end = || block_on(client.bounds(&log, Isolation::Uncommitted)).map(|(_, end)| end);
+        let before = end().unwrap();
         client.begin().unwrap();
         for output in [entry(&id, &changelog, offset), position(&id, &changelog, offset)] {
             block_on(client.produce(&output)).unwrap();
@@ -38,14 +40,12 @@ fn a_partition_does_not_open_before_the_markers_of_its_changelog_are_there() {
         let metadata = "weir:state:1".to_owned();
         block_on(client.send_offsets(&[Offset { partition: id.clone(), offset, metadata }], &group)).unwrap();
         if stop {
-            // What was produced has to be on its broker before that one is stopped.
-            let end = TopicPartition::new(changelog.clone(), 0);
-            wait_until(PATIENCE, "written state", || {
-                match block_on(client.bounds(&end, weir_kafka::Isolation::Uncommitted)) {
-                    Ok((_, end)) if end == 5 => Ok(()),
-                    other => Err(format!("{other:?}")),
-                }
+            // What was produced has to be on its broker, and the producer has to know it.
+            wait_until(PATIENCE, "written state", || match end() {
+                Ok(end) if end == before + 2 => Ok(()),
+                other => Err(format!("{other:?}")),
             });
+            sleep(Duration::from_millis(500));
             kafka.signal_node(holder, Signal::SIGSTOP);
         }
         wait_until(PATIENCE, "end of the transaction", || match block_on(client.commit()) {
@@ -56,13 +56,22 @@ fn a_partition_does_not_open_before_the_markers_of_its_changelog_are_there() {
     commit(3, false).unwrap();
     assert_eq!(opened(&client, &id, &changelog), (3, state(3)));
 
-    let ended = commit(7, true);
-    println!("with its broker stopped: {ended:?}");
-    // If it was committed, the offset is there before the state, which has no broker.
-    let committed =
+    // Where the producer was told too late, the transaction failed, and it is tried again.
+    let committed = (0..5).any(|_| {
+        let ended = commit(7, true);
+        println!("with its broker stopped: {ended:?}");
+        if ended.is_err() {
+            kafka.signal_node(holder, Signal::SIGCONT);
+            wait_until(PATIENCE, "aborted transaction", || block_on(client.abort()).map_err(|error| error.to_string()));
+            assert_eq!(opened(&client, &id, &changelog), (3, state(3)));
+        }
+        ended.is_ok()
+    });
+    assert!(committed);
+    // The offset is there before the state, whose broker is stopped.
+    let offset =
         wait_until(PATIENCE, "committed offset", || block_on(client.committed(&id)).map_err(|error| error.to_string()));
-    let offset = committed.unwrap().offset;
-    assert_eq!((ended.is_ok(), offset), (true, 7), "{ended:?}");
+    assert_eq!(offset.unwrap().offset, 7);
     let until = Instant::now() + Duration::from_secs(3);
     while Instant::now() < until {
         let error = block_on(open(&client, &id, Start::Earliest, Some(&changelog))).unwrap_err();

@@ -137,11 +137,6 @@ struct Trouble<'j> {
 
 impl Trouble<'_> {
     fn run(&mut self, plan: Plan) {
-        let mut plan = plan;
-        if let Ok(env) = std::env::var("WEIR_TROUBLE") {
-            let n: Vec<usize> = env.split(',').map(|n| n.parse().unwrap()).collect();
-            plan = Plan { kills: n[0], stops: n[1], broker_kills: n[2], rolling_restarts: n[3], ..plan };
-        }
         self.join(0);
         self.shared_out();
         self.join(1);

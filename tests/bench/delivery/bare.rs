@@ -1,5 +1,6 @@
 //! A loop over librdkafka: reads, writes as much as the counting worker, and commits in transactions.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -29,21 +30,21 @@ pub(crate) fn run(kafka: &Kafka, source: &str, records: u64, interval: Duration)
     let (mut read, mut count, mut commits) = (0, 0_u64, Vec::new());
     while read < records {
         producer.begin_transaction().unwrap();
-        let (started, mut next) = (Instant::now(), vec![None; PARTITIONS.unsigned_abs() as usize]);
+        let (started, mut next) = (Instant::now(), BTreeMap::new());
         while started.elapsed() < interval && read < records {
             let Some(message) = consumer.poll(Duration::from_millis(10)) else { continue };
             let message = message.unwrap();
             count += 1;
             let origin = Origin { offset: message.offset(), life: 0, at_ms: now_ms() };
             send(&producer, &output, message.partition(), message.key().unwrap(), count, origin);
-            next[message.partition() as usize] = Some(message.offset() + 1);
+            next.insert(message.partition(), message.offset() + 1);
             read += 1;
         }
         commits.extend(commit(&consumer, &producer, source, &next));
     }
     commits.sort_by(f64::total_cmp);
-    let at = |share: f64| commits[((commits.len() - 1) as f64 * share) as usize];
-    Ran { records_per_second: rate(kafka, &output, records), commit_seconds: [at(0.5), at(0.99)] }
+    let at = |percent: usize| commits[(commits.len() - 1) * percent / 100];
+    Ran { records_per_second: rate(kafka, &output, records), commit_seconds: [at(50), at(99)] }
 }
 
 fn send(
@@ -69,14 +70,12 @@ fn commit(
     consumer: &BaseConsumer,
     producer: &ThreadedProducer<DefaultProducerContext>,
     source: &str,
-    next: &[Option<i64>],
+    next: &BTreeMap<i32, i64>,
 ) -> Option<f64> {
     let started = Instant::now();
     let mut offsets = TopicPartitionList::new();
-    for (partition, offset) in next.iter().enumerate() {
-        if let Some(offset) = offset {
-            offsets.add_partition_offset(source, partition as i32, Offset::Offset(*offset)).unwrap();
-        }
+    for (partition, offset) in next {
+        offsets.add_partition_offset(source, *partition, Offset::Offset(*offset)).unwrap();
     }
     if offsets.count() > 0 {
         let group = consumer.group_metadata().unwrap();

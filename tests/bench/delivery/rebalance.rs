@@ -78,6 +78,6 @@ fn pauses(kafka: &Kafka, output: &str) -> (Duration, String) {
         }
     });
     pauses.sort_unstable();
-    let at = |share: f64| Duration::from_millis(pauses[((pauses.len() - 1) as f64 * share) as usize]);
-    (at(1.0), format!("{:?} between 99 % of the records", at(0.99)))
+    let at = |percent: usize| Duration::from_millis(pauses[(pauses.len() - 1) * percent / 100]);
+    (at(100), format!("{:?} between 99 % of the records", at(99)))
 }

@@ -11,6 +11,8 @@ use super::outside::Decided;
 use crate::job::Job;
 use crate::trouble::Disturbed;
 
+const DEAD_LETTERS: &str = "weir-dead-letters";
+
 /// What a partition's input makes.
 #[derive(Default)]
 struct Wanted {
@@ -41,12 +43,15 @@ pub(crate) struct Found {
     /// Verdicts that were told again.
     repeated: usize,
     /// How long records waited while their partition stood still, and until when, in milliseconds.
-    pauses: Vec<(i64, i64, i32)>,
+    pauses: Vec<(i64, i64)>,
 }
 
 /// Checks output, dead letters, state and verdicts of a job that has come to its end.
 #[track_caller]
 pub(crate) fn exactly_once(job: &Job, decided: &Decided) -> Found {
+    for topic in [&job.output(), &job.state(), DEAD_LETTERS] {
+        job.kafka.settle(topic);
+    }
     let mut found = Found::default();
     let wanted = wanted(job, &mut found);
     changes(job, &wanted, &mut found);
@@ -103,7 +108,7 @@ fn changes(job: &Job, wanted: &BTreeMap<i32, Wanted>, found: &mut Found) {
             want.map(|want| (want.offset, want.count))
         );
         if let (Some(before), Some(want)) = (before.filter(|before| before.life == origin.life), want) {
-            found.pauses.push((origin.at_ms - before.at_ms.max(want.since_ms), origin.at_ms, partition));
+            found.pauses.push((origin.at_ms - before.at_ms.max(want.since_ms), origin.at_ms));
         }
         (*place, *before) = (*place + 1, Some(origin));
         found.changes += 1;
@@ -118,7 +123,7 @@ fn changes(job: &Job, wanted: &BTreeMap<i32, Wanted>, found: &mut Found) {
 #[track_caller]
 fn dead_letters(job: &Job, wanted: &BTreeMap<i32, Wanted>, found: &mut Found) {
     let mut seen = BTreeSet::new();
-    job.kafka.read_each("weir-dead-letters", |letter| {
+    job.kafka.read_each(DEAD_LETTERS, |letter| {
         let header = |name: &str| {
             let (_, value) = letter.headers.iter().find(|(have, _)| have == name).unwrap();
             String::from_utf8(value.clone().unwrap()).unwrap()
@@ -133,7 +138,9 @@ fn dead_letters(job: &Job, wanted: &BTreeMap<i32, Wanted>, found: &mut Found) {
         assert!(seen.insert((partition, offset)), "record {offset} of partition {partition} was dead-lettered twice");
     });
     found.dead_letters = seen.len();
-    assert_eq!(seen.len(), wanted.values().map(|of| of.malformed.len()).sum::<usize>(), "dead letters");
+    let malformed = wanted.iter().flat_map(|(partition, of)| of.malformed.keys().map(|offset| (*partition, *offset)));
+    let missing: Vec<_> = malformed.filter(|record| !seen.contains(record)).collect();
+    assert!(missing.is_empty(), "records that are not dead-lettered: {missing:?}");
 }
 
 /// The changelog holds the counts, and the offset that they belong to.
@@ -167,15 +174,10 @@ fn state(job: &Job, wanted: &BTreeMap<i32, Wanted>) {
 impl Found {
     /// The longest that a record waited for a partition that stayed with its process, brokers in trouble apart.
     pub fn longest_pause(&self, disturbed: &Disturbed) -> Duration {
-        let calm = |(waited, until, _): &&(i64, i64, i32)| {
+        let calm = |(waited, until): &&(i64, i64)| {
             !disturbed.iter().any(|trouble| trouble.start < *until && *until - *waited < trouble.end)
         };
-        let mut longest: Vec<_> = self.pauses.iter().filter(calm).collect();
-        longest.sort_by_key(|(waited, ..)| std::cmp::Reverse(*waited));
-        for (waited, until, partition) in longest.iter().take(20) {
-            println!("waited {waited} ms until {until} partition {partition}");
-        }
-        let longest = longest.first().map(|(waited, ..)| *waited);
+        let longest = self.pauses.iter().filter(calm).map(|(waited, _)| *waited).max();
         Duration::from_millis(longest.unwrap_or_default().try_into().unwrap_or_default())
     }
 }

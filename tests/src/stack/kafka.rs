@@ -229,6 +229,24 @@ impl Kafka {
         }
     }
 
+    /// Waits until no transaction is pending on `topic`: its markers may be written after the offsets' that it carried.
+    #[track_caller]
+    pub fn settle(&self, topic: &str) {
+        let [stable, written] = ["read_committed", "read_uncommitted"].map(|isolation| {
+            let consumer: BaseConsumer =
+                self.client(Listener::Plain).set("isolation.level", isolation).create().unwrap();
+            consumer
+        });
+        let metadata = stable.fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
+        for partition in metadata.topics()[0].partitions() {
+            wait_until(Duration::from_secs(60), "end of every transaction", || {
+                let end = |of: &BaseConsumer| of.fetch_watermarks(topic, partition.id(), Duration::from_secs(10));
+                let ends = [end(&written), end(&stable)].map(|bounds| bounds.map(|(_, end)| end));
+                if ends[0].is_ok() && ends[0] == ends[1] { Ok(()) } else { Err(format!("{ends:?}")) }
+            });
+        }
+    }
+
     /// Reads all committed records of `topic`, ordered by partition and offset.
     #[track_caller]
     pub fn read_all(&self, topic: &str) -> Vec<Record> {

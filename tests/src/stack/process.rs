@@ -101,7 +101,7 @@ impl Drop for Process {
             for path in [&self.out, &self.err] {
                 let text = read(path);
                 let lines: Vec<&str> = text.lines().collect();
-                let tail = &lines[lines.len().saturating_sub(300)..];
+                let tail = &lines[lines.len().saturating_sub(60)..];
                 eprintln!("--- {}: {} lines\n{}", path.display(), lines.len(), tail.join("\n"));
             }
         }
