@@ -1,7 +1,7 @@
 //! What the commands ask and change.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use weir_contract::TopicPartition;
 use weir_kafka::real::{Admin, NewTopic, Protocol, Topic};
