@@ -37,7 +37,7 @@ fn a_partition_does_not_open_before_the_markers_of_its_changelog_are_there() {
         for output in [entry(&id, &changelog, offset), position(&id, &changelog, offset)] {
             block_on(client.produce(&output)).unwrap();
         }
-        let metadata = "weir:state:1".to_owned();
+        let metadata = "weir:1 state".to_owned();
         block_on(client.send_offsets(&[Offset { partition: id.clone(), offset, metadata }], &group)).unwrap();
         if stop {
             // What was produced has to be on its broker, and the producer has to know it.

@@ -44,7 +44,7 @@ pub(crate) fn run(kafka: &Kafka, keys: u64) -> (Duration, usize) {
     let client = member(connection, &source);
     let group = client.group().unwrap();
     client.begin().unwrap();
-    let offset = Offset { partition: id.clone(), offset: 0, metadata: "weir:state:1".to_owned() };
+    let offset = Offset { partition: id.clone(), offset: 0, metadata: "weir:1 state".to_owned() };
     block_on(client.send_offsets(&[offset], &group)).unwrap();
     block_on(client.commit()).unwrap();
 

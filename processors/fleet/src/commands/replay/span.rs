@@ -2,13 +2,12 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use anyhow::Context;
 use weir_contract::TopicPartition;
 use weir_kafka::Isolation;
 use weir_kafka::real::Admin;
 
 use super::bound::Bound;
-use crate::cluster::{Cluster, sources};
+use crate::cluster::Cluster;
 use crate::topology::Worker;
 
 /// A partition's share.
@@ -37,7 +36,7 @@ pub fn find(cluster: &Cluster, worker: &Worker, from: &Bound, to: Option<&Bound>
         }
         _ => {}
     }
-    let ids = partitions(cluster, worker)?;
+    let ids = cluster.partitions(worker)?;
     let mut refused = unknown(&ids, [Some(from), to].into_iter().flatten());
     let mut spans = Vec::new();
     for id in ids {
@@ -49,18 +48,6 @@ pub fn find(cluster: &Cluster, worker: &Worker, from: &Bound, to: Option<&Bound>
     }
     anyhow::ensure!(refused.is_empty(), "{}", refused.join("; "));
     Ok(spans)
-}
-
-/// Every partition that the worker reads.
-fn partitions(cluster: &Cluster, worker: &Worker) -> anyhow::Result<Vec<TopicPartition>> {
-    let mut ids = Vec::new();
-    for topic in sources(worker, cluster.topics.keys().map(String::as_str)) {
-        let there = cluster.topics.get(topic);
-        let there =
-            there.with_context(|| format!("the cluster has no topic {topic}: `weir topics apply` creates it"))?;
-        ids.extend((0..there.partitions).map(|partition| TopicPartition::new(topic, partition)));
-    }
-    Ok(ids)
 }
 
 /// Partitions that are named and are not the worker's.
