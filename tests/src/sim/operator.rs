@@ -288,19 +288,21 @@ impl State {
             None => drop(self.kafka.offsets.remove(&source)),
             Some(to) => drop(self.kafka.offsets.insert(source, (to, String::new()))),
         }
-        if self.has_state(source) {
-            self.model.apart.insert(source);
-        } else {
-            self.take_as_it_is(source);
+        match self.state_position(source) {
+            None => self.take_as_it_is(source),
+            // Back to where the state is.
+            position if position == to => drop(self.model.apart.remove(&source)),
+            Some(_) => drop(self.model.apart.insert(source)),
         }
     }
 
-    /// Whether the changelog says which offset a partition's state belongs to.
-    fn has_state(&self, source: P) -> bool {
+    /// Which offset a partition's state belongs to, as the changelog says.
+    fn state_position(&self, source: P) -> Option<i64> {
         let key = format!("p{}\0", self.kafka.logs[source].id.topic);
         let records = self.kafka.logs[self.changelog_of(source)].committed();
         let last = records.filter(|(_, record)| record.key.as_deref() == Some(key.as_bytes())).last();
-        last.is_some_and(|(_, record)| record.value.is_some())
+        let (_, value) = last?.1.value.as_ref()?.split_first()?;
+        Some(i64::from_be_bytes(value.try_into().ok()?))
     }
 
     /// What the changelog has of a partition: tombstones too.
@@ -358,7 +360,7 @@ impl State {
         for source in std::mem::take(&mut self.model.apart) {
             let id = self.kafka.logs[source].id.clone();
             let (changelog, keys) = (self.changelog_of(source), self.state_keys(source));
-            if self.has_state(source) && self.rng.chance(400) {
+            if self.state_position(source).is_some() && self.rng.chance(400) {
                 let committed = self.model.committed(source);
                 self.note("operator", || format!("puts the offset of {id} back to {committed}"));
                 self.kafka.offsets.insert(source, (committed, String::new()));
