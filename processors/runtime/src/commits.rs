@@ -14,9 +14,6 @@ use crate::retry::Backoff;
 use crate::session::Notice;
 use crate::status::Status;
 
-/// How long after its time an order to let go still begins with a commit.
-const LATE: Duration = Duration::from_millis(200);
-
 /// What the session asks for.
 pub(crate) enum Order {
     /// Commit what is finished of everything, trying until then, and let go of these.
@@ -72,11 +69,7 @@ impl<C: Client, P: Processor> Commits<C, P> {
             match timeout_at(due, orders.recv()).await {
                 Ok(None) => return Ok(()),
                 Ok(Some(Order::LetGo { partitions, until })) => {
-                    // One that has waited behind another commit has used its time up: nothing is fetched before the
-                    // answer.
-                    if Instant::now() < until + LATE {
-                        self.commit_until(until).await?;
-                    }
+                    self.commit_until(until).await?;
                     self.let_go(partitions);
                 }
                 Ok(Some(Order::Drop(partitions))) => self.let_go(partitions),
