@@ -149,6 +149,9 @@ impl<C: Client> Committer<C> {
             return Ok(None);
         }
         let group = self.client.group()?;
+        if self.client.lost() {
+            return Ok(None); // the metadata may be that of a member that has just joined
+        }
         let mut transaction = Transaction {
             parts: Vec::new(),
             records: Vec::new(),

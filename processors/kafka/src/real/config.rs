@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
@@ -50,6 +51,8 @@ const RECORD_OVERHEAD_BYTES: usize = 512;
 /// against defaults that members of a KIP-848 group do not have.
 const OF_MEMBERS: &[&str] =
     &["group.remote.assignor", "heartbeat.interval.ms", "max.poll.interval.ms", "session.timeout.ms"];
+/// librdkafka's default of `max.poll.interval.ms`.
+const POLL_WITHIN_MS: u64 = 300_000;
 /// What the reader beside the group queues, in KiB: it serves one partition at a time.
 const READER_QUEUE_KIB: usize = 8 * 1024;
 /// The largest answer to a fetch, in bytes: librdkafka's own default.
@@ -203,6 +206,12 @@ impl Connection {
 }
 
 impl KafkaConfig {
+    /// How long the member may go without a poll: librdkafka's own default, or the user's.
+    pub(super) fn poll_within(&self) -> Duration {
+        let own = self.connection.properties.get("max.poll.interval.ms").and_then(|own| own.parse().ok());
+        Duration::from_millis(own.unwrap_or(POLL_WITHIN_MS))
+    }
+
     /// The member of the group.
     pub(super) fn consumer(&self) -> ClientConfig {
         // The default of a second would be waited out each time the queue is full.

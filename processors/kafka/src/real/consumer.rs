@@ -32,6 +32,10 @@ const LEAVE: Duration = Duration::from_secs(10);
 /// is open, not when the group gives it, so librdkafka knows fewer partitions than the group.
 pub(super) struct Member {
     consumer: BaseConsumer<Context>,
+    /// When the last poll began, if there was one.
+    polled: Mutex<Option<Instant>>,
+    /// `max.poll.interval.ms`.
+    poll_within: Duration,
 }
 
 struct Context {
@@ -69,11 +73,39 @@ impl Member {
             return Err(ClientError { call: "subscribe", why: "no topic has a zero byte".into(), class: Class::Fatal });
         }
         consumer.subscribe(&topics).map_err(passing("subscribe"))?;
-        Ok(Self { consumer })
+        Ok(Self { consumer, polled: Mutex::default(), poll_within: config.poll_within() })
     }
 
     /// Whatever there is, and whether that was all for now.
+    ///
+    /// A member that was silent for too long is of no use any more. librdkafka leaves the group for it, joins again
+    /// with the next poll, and does not always say so (with KIP-848 the answer to its leaving may wipe out that it
+    /// was going to): what was made before would be committed as a member that has just joined.
     pub fn poll(&self, wait: Duration, take: Take<'_>) -> Result<(Option<Rebalance>, bool), ClientError> {
+        let silent = || ClientError {
+            call: "poll",
+            why: format!("there was none for {:?}, so others have its partitions", self.poll_within),
+            class: Class::Fatal,
+        };
+        let began = Instant::now();
+        if self.silent() {
+            return Err(silent());
+        }
+        let polled = self.take(wait, take);
+        // It may have been stopped on its way into the poll.
+        if self.silent() {
+            return Err(silent());
+        }
+        *self.polled.lock() = Some(began);
+        polled
+    }
+
+    /// Whether librdkafka may have left the group since the last poll.
+    fn silent(&self) -> bool {
+        self.polled.lock().is_some_and(|polled| polled.elapsed() >= self.poll_within)
+    }
+
+    fn take(&self, wait: Duration, take: Take<'_>) -> Result<(Option<Rebalance>, bool), ClientError> {
         if let Some(rebalance) = self.noted() {
             return Ok((Some(rebalance), false));
         }
@@ -134,7 +166,7 @@ impl Member {
     }
 
     pub fn lost(&self) -> bool {
-        !self.consumer.context().lost.lock().is_empty() || self.consumer.assignment_lost()
+        self.silent() || !self.consumer.context().lost.lock().is_empty() || self.consumer.assignment_lost()
     }
 
     pub fn pause(&self, partitions: &[TopicPartition]) -> Result<(), ClientError> {
