@@ -3,6 +3,7 @@
 //! Its calls block, whether they are `async` or not, at most 10 s each: whoever makes them has a
 //! thread of their own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::ConsumerGroupMetadata;
@@ -72,7 +73,7 @@ impl Kafka {
 }
 
 impl Client for Kafka {
-    type Group = ConsumerGroupMetadata;
+    type Group = Arc<ConsumerGroupMetadata>;
 
     async fn poll(&self, wait: Duration, take: Take<'_>) -> Result<Option<Rebalance>, ClientError> {
         let (rebalance, idle) = self.member.poll(wait, take)?;
@@ -136,7 +137,7 @@ impl Client for Kafka {
     }
 
     fn group(&self) -> Result<Self::Group, ClientError> {
-        self.member.group()
+        self.member.group().map(Arc::new)
     }
 
     async fn init_transactions(&self) -> Result<(), ClientError> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,8 @@ use crate::client::{Class, ClientError, Offset};
 /// How long a try to initialise transactions waits. librdkafka goes on with it beside, and a worker that is told to
 /// stop looks only in between.
 const INIT: Duration = Duration::from_secs(2);
+/// How long sending offsets may take: [`CALL`], by which librdkafka should be back, and then some.
+const SEND_OFFSETS: Duration = Duration::from_secs(15);
 /// What a producer beside the group may hold that is not sent yet, in bytes.
 const QUEUE_BYTES: usize = 32 << 20;
 /// How long a full queue is left alone.
@@ -33,7 +36,7 @@ const FULL: Duration = Duration::from_millis(2);
 /// The transactional producer. A thread of its own serves deliveries: one that failed fails the
 /// transaction, which its commit then says.
 pub struct Transactions {
-    producer: ThreadedProducer<Deliveries>,
+    producer: Arc<ThreadedProducer<Deliveries>>,
     /// The offsets in the transaction, where the broker is the embedded one.
     offsets: Mutex<Vec<Offset>>,
     /// The topics that the transaction has records for.
@@ -66,7 +69,7 @@ impl Transactions {
 
     fn new(config: &ClientConfig, asked: Asked) -> Result<Self, ClientError> {
         let producer = config.create_with_context(Deliveries::new("producer"));
-        let producer = producer.map_err(passing("opening the producer"))?;
+        let producer = Arc::new(producer.map_err(passing("opening the producer"))?);
         Ok(Self { producer, offsets: Mutex::default(), written: Mutex::default(), asked })
     }
 
@@ -107,7 +110,14 @@ impl Transactions {
         })
     }
 
-    pub(super) fn send_offsets(&self, offsets: &[Offset], group: &ConsumerGroupMetadata) -> Result<(), ClientError> {
+    /// Adds offsets to the transaction. librdkafka may never come back from it (2.12.1: where the group's coordinator
+    /// went away meanwhile and looking for it failed, nothing looks again before some broker's state changes). So a
+    /// thread makes the call, and is left behind with its producer if that is of no use any more.
+    pub(super) fn send_offsets(
+        &self,
+        offsets: &[Offset],
+        group: &Arc<ConsumerGroupMetadata>,
+    ) -> Result<(), ClientError> {
         let failed = |error: KafkaError| self.explain(&error, transaction("send_offsets")(error.clone()), &self.asked);
         let list = list::at(offsets.iter().map(|offset| (&offset.partition, Some(offset.offset)))).map_err(&failed)?;
         for offset in offsets {
@@ -115,7 +125,19 @@ impl Transactions {
                 element.set_metadata(&offset.metadata);
             }
         }
-        self.producer.send_offsets_to_transaction(&list, group, CALL).map_err(failed)?;
+        let (producer, group, (answer, answered)) = (Arc::clone(&self.producer), Arc::clone(group), sync_channel(1));
+        let call = move || answer.send(producer.send_offsets_to_transaction(&list, &group, CALL));
+        thread::Builder::new().name("send-offsets".to_owned()).spawn(call).map_err(|error| ClientError {
+            call: "send_offsets",
+            why: format!("no thread for it: {error}"),
+            class: Class::Retriable,
+        })?;
+        let lost = |_| ClientError {
+            call: "send_offsets",
+            why: "librdkafka did not come back from it".into(),
+            class: Class::Fatal,
+        };
+        answered.recv_timeout(SEND_OFFSETS).map_err(lost)?.map_err(failed)?;
         offsets.clone_into(&mut self.offsets.lock());
         Ok(())
     }
