@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use weir_contract::{Processor, TopicPartition};
 use weir_kafka::{Client, ClientError, Committer, Outcome};
 
@@ -13,6 +13,10 @@ use crate::instruments::{Ending, Instruments};
 use crate::retry::Backoff;
 use crate::session::Notice;
 use crate::status::Status;
+
+/// The longest pause between two tries where there is a time by which one has to go through: much
+/// shorter than what a revocation may take, or a stop.
+const HASTE: Duration = Duration::from_millis(500);
 
 /// What the session asks for.
 pub(crate) enum Order {
@@ -69,7 +73,7 @@ impl<C: Client, P: Processor> Commits<C, P> {
             match timeout_at(due, orders.recv()).await {
                 Ok(None) => return Ok(()),
                 Ok(Some(Order::LetGo { partitions, until })) => {
-                    self.commit_until(until).await?;
+                    self.commit_until(until, orders).await?;
                     self.let_go(partitions);
                 }
                 Ok(Some(Order::Drop(partitions))) => self.let_go(partitions),
@@ -96,19 +100,21 @@ impl<C: Client, P: Processor> Commits<C, P> {
         }
     }
 
-    /// Tries until what is finished is committed, at most until then. An undecided transaction was
-    /// collected earlier: what has finished since needs another.
-    async fn commit_until(&mut self, until: Instant) -> Result<(), ClientError> {
+    /// Tries until what is finished is committed, at most until then, or until the session is over:
+    /// it may have been fenced meanwhile. An undecided transaction was collected earlier: what has
+    /// finished since needs another.
+    async fn commit_until(&mut self, until: Instant, orders: &UnboundedReceiver<Order>) -> Result<(), ClientError> {
         let (mut backoff, mut tries) = (Backoff::new(self.seed), 0);
         loop {
             let earlier = self.committer.is_undecided();
             let again = self.commit().await?;
-            if again.is_none() && !earlier || Instant::now() >= until {
+            if again.is_none() && !earlier || Instant::now() >= until || orders.is_closed() {
                 return Ok(());
             }
             if let Some(again) = again {
                 tries += 1;
-                sleep(again.after(backoff.pause(), tries)).await;
+                let pause = again.after(backoff.pause().min(HASTE), tries);
+                sleep_until(until.min(Instant::now() + pause)).await;
             }
         }
     }

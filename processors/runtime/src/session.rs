@@ -184,8 +184,11 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
             status.session_error = None;
         });
         self.feed.assigned(partitions)?;
-        for id in partitions {
-            self.open(id);
+        // One that stops begins nothing any more (invariant 8): the next owner opens them.
+        if !self.stopping {
+            for id in partitions {
+                self.open(id);
+            }
         }
         Ok(())
     }

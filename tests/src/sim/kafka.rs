@@ -292,6 +292,13 @@ impl State {
         }
     }
 
+    /// Whether another client has taken the transactional ID since, so that this one commits nothing
+    /// any more.
+    pub fn is_fenced(&self, client: C) -> bool {
+        let client = &self.kafka.clients[client];
+        self.kafka.producers.get(&client.tid).is_some_and(|producer| producer.epoch != client.epoch)
+    }
+
     /// Whether the coordinator is still ending the transaction before this client's.
     pub fn is_ending_another(&self, client: C) -> bool {
         let client = &self.kafka.clients[client];

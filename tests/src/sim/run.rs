@@ -273,14 +273,16 @@ impl Driver {
         false
     }
 
-    /// The only member that the group has, if it knows that it is one.
+    /// The only member that the group has, if it knows that it is one and can commit: a twin that was
+    /// killed before it joined has fenced its producer all the same.
     fn only_member(&self) -> Option<u32> {
         let mut state = self.world.lock();
         state.advance();
-        let mut alive = state.kafka.clients.iter().filter(|client| client.alive);
-        let (member, generation) = alive.next()?.metadata?;
+        let mut alive = state.kafka.clients.iter().enumerate().filter(|(_, client)| client.alive);
+        let (index, client) = alive.next()?;
+        let (member, generation) = client.metadata?;
         let only = alive.next().is_none() && state.kafka.group.knows(member, generation);
-        only.then_some(member)
+        (only && !state.is_fenced(index)).then_some(member)
     }
 
     /// Invariant 8: what the only instance had begun was brought to its end, but for what was kept.
