@@ -10,6 +10,9 @@ use crate::topology::{self, DEAD_LETTERS, Topic, Topology, Worker};
 
 /// What a transaction may hold that is not sent yet, in bytes.
 const PRODUCE_BYTES: usize = 32 << 20;
+/// After so much that was made for Kafka it is committed, before the interval is over, in bytes: about what a core hands
+/// to the producer in a tenth of a second, and a quarter of what may wait there.
+pub const COMMIT_BYTES: usize = 8 << 20;
 /// What headers and framing may add to a record, in bytes.
 pub const RECORD_OVERHEAD_BYTES: usize = 16 << 10;
 
@@ -53,7 +56,7 @@ impl Connection {
     /// The way of a command that stands in for a worker: a member beside its instances, with a transactional ID of its
     /// own.
     pub fn beside(topology: &Topology, worker: &Worker, purpose: &str) -> Self {
-        let transactional_id = format!("{}-{purpose}", worker.group);
+        let transactional_id = transactional_id(&worker.group, purpose);
         let Self(config) = Self::new(topology, worker, brokers(topology, false), 0);
         Self(KafkaConfig { instance: None, transactional_id, ..config })
     }
@@ -83,6 +86,14 @@ pub fn identity(topology: &Topology, name: &str, worker: &Worker) -> Identity {
             .map_or(BROKERS_LIMIT_BYTES, |topic: &Topic| topic.max_message_bytes.get_usize()),
         state_topic: None,
     }
+}
+
+/// What stands in for a worker to drop its state.
+pub const RESET: &str = "reset";
+
+/// The group of a replay: what all those of a worker have in common, and what makes it the only one.
+pub fn replay_group(group: &str, unique: &str) -> String {
+    format!("{group}-replay-{unique}")
 }
 
 /// A worker's transactional ID: what its group's IDs have in common, and what makes it the only one.

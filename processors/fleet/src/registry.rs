@@ -77,6 +77,7 @@ pub fn start_as<W: Worker>(
             max_items: usize::try_from(*config.max_samples.get_ref()).unwrap_or(1),
             linger: (*config.linger.get_ref()).into(),
             commit_interval: worker.commit_interval.into(),
+            commit_bytes: connection::COMMIT_BYTES,
             revoke_timeout: worker.revoke_timeout.into(),
             drain_timeout: worker.drain_timeout.into(),
             tick_interval: TICK_INTERVAL,

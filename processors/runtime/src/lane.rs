@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::mpsc::{Receiver, UnboundedSender};
 use weir_contract::{
@@ -13,6 +14,9 @@ use weir_contract::{
 use crate::instruments::{Because, Instruments};
 use crate::session::Notice;
 use crate::shard::Parcel;
+
+/// What a record costs the producer beside its bytes, about.
+const RECORD_OVERHEAD_BYTES: usize = 512;
 
 /// What a lane is given to do.
 pub(crate) enum Work<P: Processor> {
@@ -32,6 +36,8 @@ pub(crate) struct Lane<P: Processor> {
     pub budget: Budget,
     pub limits: Limits,
     pub instruments: Instruments,
+    /// What was made for Kafka since a commit was last asked for, in bytes.
+    pub made_bytes: Arc<AtomicUsize>,
 }
 
 struct Resident<P: Processor> {
@@ -129,6 +135,8 @@ impl<P: Processor> Lane<P> {
             + carried.dead_letters.iter().map(weir_contract::DeadLetter::weight).sum::<usize>()
             + carried.state.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum::<usize>();
         carried.charge = Some(self.budget.charge(carried_bytes));
+        let carried_records = carried.outputs.len() + carried.dead_letters.len() + carried.state.len();
+        let made_bytes = carried_bytes + carried_records * RECORD_OVERHEAD_BYTES;
         let refused = std::mem::take(&mut entry.carried().refused);
         carried.refused = refused;
         *entry.carried() = carried;
@@ -140,6 +148,7 @@ impl<P: Processor> Lane<P> {
                 shard.send(parcel).ok();
             }
         }
+        self.made_bytes.fetch_add(made_bytes, Ordering::Relaxed);
     }
 
     /// A decision that lets its items out once it is committed, and not before.

@@ -118,6 +118,7 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
         }
         self.feed.throttle(&self.setup.budget)?;
         self.tick().await;
+        self.commit_what_is_much();
         self.let_go_of_the_idle();
         if *self.stop.borrow() && !self.stopping {
             self.stopping = true;
@@ -299,6 +300,14 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
         for partition in self.feed.running() {
             let (entry, processing) = partition.admit(None, now.0);
             self.lanes.send(partition.id(), Work::Tick { entry, processing, now }).await;
+        }
+    }
+
+    /// Has much that was made for Kafka committed before the interval is over.
+    fn commit_what_is_much(&self) {
+        if self.lanes.made_bytes.load(Ordering::Relaxed) >= self.setup.settings.commit_bytes {
+            self.lanes.made_bytes.store(0, Ordering::Relaxed);
+            self.order(Order::Commit);
         }
     }
 

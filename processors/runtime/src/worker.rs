@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{Sender, channel, unbounded_channel};
@@ -52,8 +53,11 @@ pub struct Settings {
     pub max_items: usize,
     /// How long items wait for more.
     pub linger: Duration,
-    /// How often finished batches are committed.
+    /// How often finished batches are committed, at least.
     pub commit_interval: Duration,
+    /// After how many bytes that were made for Kafka they are, too: so much takes the producer a while, which
+    /// the next batches do not wait for, and the end of a transaction does. Each record counts as half a KiB more.
+    pub commit_bytes: usize,
     /// How long what is under way may take when partitions are revoked.
     pub revoke_timeout: Duration,
     /// The same, at the end.
@@ -105,7 +109,11 @@ pub struct Defect {
 }
 
 /// The lanes of a worker; a partition stays on its lane.
-pub(crate) struct Lanes<P: Processor>(Vec<Sender<Work<P>>>);
+pub(crate) struct Lanes<P: Processor> {
+    work: Vec<Sender<Work<P>>>,
+    /// What they have made for Kafka since a commit was last asked for, in bytes.
+    pub made_bytes: Arc<AtomicUsize>,
+}
 
 impl<P: Processor> Lanes<P> {
     /// Sends work to the lane of a partition, once there is room for it: lanes never wait for the poll
@@ -113,8 +121,8 @@ impl<P: Processor> Lanes<P> {
     pub async fn send(&self, id: &TopicPartition, work: Work<P>) {
         // Topics with the same number of partitions spread alike; the topic's hash parts them.
         let topic = BuildHasherDefault::<DefaultHasher>::default().hash_one(&id.topic);
-        let lane = topic.wrapping_add(u64::from(id.partition.unsigned_abs())) % self.0.len() as u64;
-        if let Some(lane) = usize::try_from(lane).ok().and_then(|lane| self.0.get(lane)) {
+        let lane = topic.wrapping_add(u64::from(id.partition.unsigned_abs())) % self.work.len() as u64;
+        if let Some(lane) = usize::try_from(lane).ok().and_then(|lane| self.work.get(lane)) {
             // A lane ends only after the sessions.
             lane.send(work).await.ok();
         }
@@ -186,7 +194,7 @@ fn start_parts<W: Worker>(worker: &Arc<W>, setup: &Setup) -> (Lanes<W::Processor
         setup.threads.task(shard.run(received));
         shards.push(parcels);
     }
-    let (mut lanes, mut ended) = (Vec::new(), Vec::new());
+    let (mut lanes, mut ended, made_bytes) = (Vec::new(), Vec::new(), Arc::<AtomicUsize>::default());
     for index in 0..settings.lanes.max(1) {
         let (work, received) = channel(LANE_QUEUE);
         let lane: Lane<W::Processor> = Lane {
@@ -194,6 +202,7 @@ fn start_parts<W: Worker>(worker: &Arc<W>, setup: &Setup) -> (Lanes<W::Processor
             budget: setup.budget.clone(),
             limits: setup.limits.clone(),
             instruments: setup.instruments.clone(),
+            made_bytes: Arc::clone(&made_bytes),
         };
         match setup.threads.thread(&format!("lane-{index}"), move || lane.run(received)) {
             Ok(end) => ended.push(end),
@@ -201,7 +210,7 @@ fn start_parts<W: Worker>(worker: &Arc<W>, setup: &Setup) -> (Lanes<W::Processor
         }
         lanes.push(work);
     }
-    (Lanes(lanes), ended)
+    (Lanes { work: lanes, made_bytes }, ended)
 }
 
 /// One session, with a client of its own, from joining the group to leaving it.

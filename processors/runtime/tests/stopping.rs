@@ -207,6 +207,7 @@ fn setup() -> Setup {
             max_items: 1,
             linger: Duration::ZERO,
             commit_interval: Duration::from_secs(1),
+            commit_bytes: usize::MAX,
             revoke_timeout: Duration::from_secs(1),
             drain_timeout: DRAIN,
             tick_interval: Duration::from_secs(1),

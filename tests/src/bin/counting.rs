@@ -60,6 +60,7 @@ fn start(fleet: &mut Fleet, args: &Args, topology: &Topology) -> anyhow::Result<
         max_items: 1_000,
         linger: Duration::from_millis(10),
         commit_interval: worker.commit_interval.into(),
+        commit_bytes: connection::COMMIT_BYTES,
         revoke_timeout: worker.revoke_timeout.into(),
         drain_timeout: worker.drain_timeout.into(),
         tick_interval: Duration::from_millis(200),

@@ -322,6 +322,7 @@ pub(super) fn setup(state: &mut State, instance: usize) -> Setup {
         max_items: drawn.max_items,
         linger: millis(drawn.linger_ms),
         commit_interval: millis(drawn.commit_interval_ms),
+        commit_bytes: drawn.commit_bytes,
         revoke_timeout: millis(drawn.revoke_timeout_ms),
         drain_timeout: millis(DRAIN_MS),
         tick_interval: millis(drawn.tick_interval_ms),

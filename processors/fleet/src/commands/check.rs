@@ -27,7 +27,7 @@ pub struct Args {
     /// Try the cluster, its topics, the ACLs and the sinks.
     #[arg(long)]
     pub live: bool,
-    /// Show the ACLs that each worker needs, and the commands that add them.
+    /// Show the ACLs that each worker needs, those of the operator's commands, and what adds them.
     #[arg(long, conflicts_with = "live")]
     pub acls: bool,
 }
@@ -66,7 +66,8 @@ fn show(args: &Args, topology: &Topology, origin: &Origin) -> anyhow::Result<Ans
         let mut found = json!({"ok": problems == 0, "file": file, "problems": [], "fleet": fleet(topology)});
         if let Some(found) = found.as_object_mut() {
             found.extend(args.live.then(|| ("live".to_owned(), json!(live))));
-            found.extend(args.acls.then(|| ("acls".to_owned(), json!(acls::needed(topology)))));
+            let needed = || [acls::of_workers(topology), acls::of_commands(topology)].concat();
+            found.extend(args.acls.then(|| ("acls".to_owned(), json!(needed()))));
         }
         super::print(&format!("{found:#}\n"))?;
     } else {

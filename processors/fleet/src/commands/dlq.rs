@@ -13,7 +13,9 @@ mod letters;
 mod redrive;
 
 /// The group under whose permissions dead letters are read.
-const GROUP: &str = "weir-dlq";
+pub(super) const GROUP: &str = "weir-dlq";
+/// Of two that redrive at once, the later one fences the earlier.
+pub(super) const TRANSACTIONAL_ID: &str = "weir-dlq-redrive";
 /// How many letters a list has at most: it is sorted, and so kept in memory.
 const LISTED_MAX: usize = 10_000;
 

@@ -69,7 +69,7 @@ pub fn run(args: &Args, common: &Common) -> anyhow::Result<Answer> {
     let cluster = Cluster::reach(&topology, &live.group)?;
     let spans = span::find(&cluster, &live, &args.from, args.to.as_ref()).context("not replayed")?;
 
-    let group = format!("{}-replay-{:08x}", live.group, connection::random() & 0xffff_ffff);
+    let group = connection::replay_group(&live.group, &format!("{:08x}", connection::random() & 0xffff_ffff));
     // A static member would stay in the group until its session is over.
     topology.process.instance_id = None;
     if let Some(worker) = topology.workers.get_mut(name) {

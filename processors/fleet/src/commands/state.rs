@@ -243,7 +243,7 @@ impl<'c> Stateful<'c> {
         }
         // It may have been started while the question stood.
         self.refuse_members()?;
-        let client = Connection::beside(topology, worker, "reset").connect()?;
+        let client = Connection::beside(topology, worker, connection::RESET).connect()?;
         let dropped = self.drop_state(&client, &standings);
         client.close();
         dropped.map(|()| Answer::Yes)

@@ -73,6 +73,10 @@ pub enum Operation {
     Write,
     /// To see that it is there.
     Describe,
+    /// To see its settings.
+    DescribeConfigs,
+    /// To remove it.
+    Delete,
 }
 
 /// What a client may do with something.
@@ -93,6 +97,8 @@ impl Operation {
             (Op::RD_KAFKA_ACL_OPERATION_READ, Self::Read),
             (Op::RD_KAFKA_ACL_OPERATION_WRITE, Self::Write),
             (Op::RD_KAFKA_ACL_OPERATION_DESCRIBE, Self::Describe),
+            (Op::RD_KAFKA_ACL_OPERATION_DESCRIBE_CONFIGS, Self::DescribeConfigs),
+            (Op::RD_KAFKA_ACL_OPERATION_DELETE, Self::Delete),
         ];
         known.into_iter().find(|(op, _)| *op as u32 == number).map(|(_, operation)| operation)
     }
@@ -104,6 +110,8 @@ impl fmt::Display for Operation {
             Self::Read => "READ",
             Self::Write => "WRITE",
             Self::Describe => "DESCRIBE",
+            Self::DescribeConfigs => "DESCRIBE_CONFIGS",
+            Self::Delete => "DELETE",
         })
     }
 }

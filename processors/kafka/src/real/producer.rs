@@ -1,6 +1,5 @@
 //! Producers: the transactional one, and one for load.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -13,7 +12,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::statistics::Statistics;
 use weir_contract::Output;
@@ -39,14 +38,16 @@ pub struct Transactions {
     producer: Arc<ThreadedProducer<Deliveries>>,
     /// The offsets in the transaction, where the broker is the embedded one.
     offsets: Mutex<Vec<Offset>>,
-    /// The topics that the transaction has records for.
-    written: Mutex<BTreeSet<Arc<str>>>,
+    /// The topics that the transaction has records for, few.
+    written: Mutex<Vec<Arc<str>>>,
     asked: Asked,
 }
 
 struct Deliveries {
     log: Log,
     failed: AtomicU64,
+    /// Why a delivery of the transaction under way was refused for want of an ACL, and by which topic.
+    refused: Mutex<Option<(KafkaError, String)>>,
 }
 
 impl Transactions {
@@ -89,6 +90,7 @@ impl Transactions {
     pub fn begin(&self) -> Result<(), ClientError> {
         self.offsets.lock().clear();
         self.written.lock().clear();
+        self.producer.context().refused.lock().take();
         self.producer.begin_transaction().map_err(transaction("begin"))
     }
 
@@ -97,7 +99,7 @@ impl Transactions {
     /// # Errors
     /// What librdkafka says.
     pub fn produce(&self, output: &Output) -> Result<(), ClientError> {
-        self.written.lock().insert(Arc::clone(&output.topic));
+        self.note(&output.topic);
         send(&self.producer, output, |error| {
             let class = match self.producer.client().fatal_error() {
                 Some(_) => Class::Fatal,
@@ -108,6 +110,15 @@ impl Transactions {
             let asked = Asked { topics: format!("WRITE on topic {}", output.topic), ..self.asked.clone() };
             self.explain(error, told, &asked)
         })
+    }
+
+    /// Notes a topic, for whoever has to say which ACL is missing. Records of a topic come one after the other
+    /// and share its name, so that a pointer is compared for each.
+    fn note(&self, topic: &Arc<str>) {
+        let mut written = self.written.lock();
+        if !written.iter().rev().any(|known| Arc::ptr_eq(known, topic) || known == topic) {
+            written.push(Arc::clone(topic));
+        }
     }
 
     /// Adds offsets to the transaction. librdkafka may never come back from it (2.12.1: where the group's coordinator
@@ -158,12 +169,15 @@ impl Transactions {
         self.producer.abort_transaction(CALL).map_err(self.failed("abort"))
     }
 
-    /// An error of a call about all that is in the transaction.
+    /// An error of a call about all that is in the transaction. Where a delivery was refused, the error itself
+    /// says only that some failed.
     fn failed(&self, call: &'static str) -> impl Fn(KafkaError) -> ClientError {
         move |error| {
-            let written: Vec<_> = self.written.lock().iter().cloned().collect();
-            let topics = format!("WRITE on topic {}", written.join(", "));
-            self.explain(&error, transaction(call)(error.clone()), &Asked { topics, ..self.asked.clone() })
+            let told = transaction(call)(error.clone());
+            let refused = self.producer.context().refused.lock().clone();
+            let (error, topics) = refused.unwrap_or_else(|| (error, self.written.lock().join(", ")));
+            let topics = format!("WRITE on topic {topics}");
+            self.explain(&error, told, &Asked { topics, ..self.asked.clone() })
         }
     }
 
@@ -274,7 +288,7 @@ fn record(output: &Output) -> BaseRecord<'_, [u8], [u8]> {
 
 impl Deliveries {
     fn new(client: &'static str) -> Self {
-        Self { log: Log::new(client), failed: AtomicU64::new(0) }
+        Self { log: Log::new(client), failed: AtomicU64::new(0), refused: Mutex::default() }
     }
 }
 
@@ -297,9 +311,12 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
+        if let Err((error, message)) = result {
             self.failed.fetch_add(1, Ordering::Relaxed);
             self.log.passing(error);
+            if error.rdkafka_error_code() == Some(RDKafkaErrorCode::TopicAuthorizationFailed) {
+                self.refused.lock().get_or_insert_with(|| (error.clone(), message.topic().to_owned()));
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use weir_contract::{Failure, Next, Sink};
 use weir_kafka::real::{Admin, Allowed};
 use weir_metrics::{Instruments, Remote, RemoteWriteSink};
 
-use super::acls::{self, Acl, Pattern, Resource};
+use super::acls::{self, Acl, Pattern, Resource, Who};
 use crate::cluster::{Cluster, sources};
 use crate::commands::run::runtime;
 use crate::commands::topics;
@@ -95,8 +95,12 @@ fn topics(topology: &Topology, cluster: &Cluster) -> Vec<Finding> {
 /// The ACLs that the workers need, against what the brokers say that this client may do.
 fn tried_acls(topology: &Topology, cluster: &Cluster) -> Vec<Finding> {
     let mut found = Vec::new();
-    for acl in acls::needed(topology) {
-        let names = match (acl.pattern, topology.workers.get(&acl.worker)) {
+    for acl in acls::of_workers(topology) {
+        let worker = match &acl.who {
+            Who::Worker(name) => topology.workers.get(name),
+            Who::Command(_) => None,
+        };
+        let names = match (acl.pattern, worker) {
             (Pattern::Expression, Some(worker)) => sources(worker, cluster.topics.keys().map(String::as_str)),
             _ => BTreeSet::from([acl.name.as_str()]),
         };
@@ -110,7 +114,7 @@ fn tried_acls(topology: &Topology, cluster: &Cluster) -> Vec<Finding> {
 }
 
 fn tried(topology: &Topology, admin: &Admin, acl: &Acl) -> Finding {
-    let subject = format!("worker {}: {} on {}", acl.worker, acl.operations(), acl.subject());
+    let subject = format!("{}: {} on {}", acl.who.shown(), acl.operations(), acl.subject());
     let told = match acl.resource {
         Resource::Topic => admin.allowed_on_topic(&acl.name),
         Resource::Group => admin.allowed_on_group(&acl.name),

@@ -10,15 +10,13 @@ use weir_kafka::real::{Admin, Transactions};
 use weir_kafka::{Class, ClientError, Isolation, Letter, marker};
 
 use super::letters::{Letters, Seen, Span};
-use super::{GROUP, RedriveArgs};
+use super::{GROUP, RedriveArgs, TRANSACTIONAL_ID};
 use crate::cli::Answer;
 use crate::cluster::{Cluster, retried, sources};
 use crate::commands::terminal::{agreed, asks, text};
 use crate::connection::{brokers, sizes};
 use crate::topology::Topology;
 
-/// Of two that redrive at once, the later one fences the earlier.
-const TRANSACTIONAL_ID: &str = "weir-dlq-redrive";
 /// How many letters a transaction takes at most.
 const CHUNK_LETTERS: usize = 500;
 /// From how many bytes of them on it takes no further one.
