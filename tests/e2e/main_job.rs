@@ -15,7 +15,7 @@ type Samples = BTreeMap<String, BTreeMap<i64, String>>;
 /// one, send through one Collector, which writes the same data to Kafka and straight to a second Prometheus by OTLP.
 /// Guards: what comes through Kafka and Weir is what Prometheus makes of OTLP itself: the same series, `target_info`
 /// among them, each with the same timestamps and values. Nothing is left out of the comparison. What differs by choice
-/// (`docs/metrics.md`) is not sent: points that are refused, exponential histograms; or is no sample: exemplars.
+/// (`docs/metrics.md`) is not sent.
 #[test]
 fn through_kafka_prometheus_has_the_same_series_and_samples_as_by_otlp() {
     let job = Job::new("main-job", 12, Topology::default());

@@ -36,6 +36,8 @@ pub struct Config {
     pub ignore_resource_attributes: Spanned<Vec<String>>,
     /// Whether `target_info` keeps `service.name`, `service.namespace` and `service.instance.id`.
     pub keep_identifying_resource_attributes: bool,
+    /// Whether histograms with bounds of their own become native ones with custom buckets.
+    pub convert_histograms_to_nhcb: bool,
     /// Whether the instrumentation scope becomes `otel_scope_*` labels.
     pub promote_scope_metadata: bool,
     /// Whether a label name that starts with an underscore is prefixed with `key`.
@@ -90,6 +92,7 @@ impl Default for Config {
             promote_all_resource_attributes: false,
             ignore_resource_attributes: unset(Vec::new()),
             keep_identifying_resource_attributes: false,
+            convert_histograms_to_nhcb: false,
             promote_scope_metadata: false,
             label_name_underscore_sanitization: true,
             label_name_preserve_multiple_underscores: true,

@@ -146,7 +146,9 @@ impl RemoteWriteSink {
     async fn judge(&self, version: Version, response: Response) -> Result<(), DeliverError> {
         let status = response.status();
         let retry_after = retry_after(&response);
-        let written = header(&response, headers::SAMPLES_WRITTEN).and_then(|written| written.parse().ok());
+        let written = |name| header(&response, name).and_then(|written| written.parse().ok());
+        let histograms: usize = written(headers::HISTOGRAMS_WRITTEN).unwrap_or_default();
+        let written = written(headers::SAMPLES_WRITTEN).map(|samples: usize| samples.saturating_add(histograms));
         let (body, whole_body) = read(response).await.map_err(|source| self.remote.unreachable(source))?;
         let samples = self.samples.len();
         let status = status.as_u16();

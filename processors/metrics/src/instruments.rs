@@ -52,6 +52,7 @@ pub struct Instruments {
     requests: Family<Ending, Counter>,
     passed_samples: Family<Because, Counter>,
     refused_points: Family<Because, Counter>,
+    let_go_points: Family<Because, Counter>,
     protocol_version: Gauge,
     remembered_series: Gauge,
     remembered_bytes: Gauge,
@@ -68,6 +69,11 @@ impl Instruments {
             this.passed_samples.clone(),
         );
         registry.register("points_refused", "Points without a translation, by reason", this.refused_points.clone());
+        registry.register(
+            "points_let_go",
+            "Points and exemplars that are counted and let go, by reason",
+            this.let_go_points.clone(),
+        );
         registry.register(
             "remote_write_version",
             "The major version of the protocol in use",
@@ -97,6 +103,10 @@ impl Instruments {
 
     pub(crate) fn refused(&self, reason: &'static str, points: u32) {
         self.refused_points.get_or_create(&Because { reason }).inc_by(u64::from(points));
+    }
+
+    pub(crate) fn let_go(&self, reason: &'static str, count: u32) {
+        self.let_go_points.get_or_create(&Because { reason }).inc_by(u64::from(count));
     }
 
     pub(crate) fn speaks(&self, version: Version) {

@@ -87,7 +87,11 @@ impl MetricsProcessor {
             .translate(&payload, &mut self.samples)
             .map_err(|error| (error.kind().as_str(), error.to_string()))?;
         for sample in self.samples.drain(..) {
-            out.emit(record.offset, sample.series.hash(), sample, size_of::<Item<Sample>>());
+            let bytes = size_of::<Item<Sample>>() - size_of::<Sample>() + sample.bytes();
+            out.emit(record.offset, sample.series().hash(), sample, bytes);
+        }
+        for (reason, count) in refused.let_go {
+            self.instruments.let_go(reason.as_str(), count);
         }
         let Some((reason, metric)) = refused.first else { return Ok(()) };
         self.instruments.refused(reason.as_str(), refused.points);
@@ -143,6 +147,7 @@ fn options(config: &Config) -> Options {
         strategy,
         promote,
         keep_identifying: config.keep_identifying_resource_attributes,
+        convert_histograms: config.convert_histograms_to_nhcb,
         promote_scope: config.promote_scope_metadata,
         underscore_sanitization: config.label_name_underscore_sanitization,
         preserve_multiple_underscores: config.label_name_preserve_multiple_underscores,

@@ -11,8 +11,10 @@
 //! Specification: <https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics>.
 
 mod cache;
+mod exemplars;
 mod labels;
 mod names;
+mod native;
 mod options;
 mod points;
 mod refusal;
@@ -23,5 +25,5 @@ mod translate;
 
 pub use options::{Options, Promote, Strategy};
 pub use refusal::{Reason, Refused};
-pub use series::{Kind, Make, Metadata, STALE, Sample};
+pub use series::{Kind, Make, Metadata, Number, Point, Rich, STALE, Sample};
 pub use translate::Translator;

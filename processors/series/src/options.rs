@@ -54,6 +54,8 @@ pub struct Options {
     pub promote: Promote,
     /// `keep_identifying_resource_attributes`: `target_info` names the service's attributes, too.
     pub keep_identifying: bool,
+    /// `convert_histograms_to_nhcb`: histograms become native ones with custom buckets.
+    pub convert_histograms: bool,
     /// `promote_scope_metadata`: the scope becomes `otel_scope_*` labels.
     pub promote_scope: bool,
     /// `label_name_underscore_sanitization`: labels that start with one `_` get `key` before it.
@@ -68,6 +70,7 @@ impl Default for Options {
             strategy: Strategy::default(),
             promote: Promote::Only(Vec::new()),
             keep_identifying: false,
+            convert_histograms: false,
             promote_scope: false,
             underscore_sanitization: true,
             preserve_multiple_underscores: true,

@@ -2,18 +2,24 @@
 
 use std::sync::Arc;
 
-use weir_otlp::{Attributes, Error, HistogramPoint, Metric, Number, NumberPoint, Repeated, SummaryPoint};
+use weir_otlp::{
+    Attributes, Error, Exemplars, ExponentialHistogramPoint, F64s, HistogramPoint, Metric, NumberPoint, Repeated,
+    SummaryPoint,
+};
+use weir_remote_write::{Exemplar, Histogram};
 
 use crate::cache::Target;
+use crate::exemplars::exemplars;
 use crate::labels::{Draft, NAME};
+use crate::native::{Exponential, custom};
 use crate::refusal::Reason;
 use crate::resource::{Problem, point_labels};
-use crate::series::{Make, STALE, Sample, normal};
+use crate::series::{Make, Number, Point, STALE, Sample, normal};
 use crate::text::bound;
 use crate::translate::{Out, Owner, Translator, millis};
 
 /// The flag of a point that says that no value was recorded.
-const NO_RECORDED_VALUE: u32 = 1;
+pub(crate) const NO_RECORDED_VALUE: u32 = 1;
 
 /// A point of one kind found what one of another kind became. A family has one kind, so there is
 /// no such point; if there were, it would not vanish.
@@ -46,34 +52,43 @@ impl<M: Make> Translator<M> {
         &mut self,
         point: &NumberPoint<'_>,
         owner: &Owner<'_, M>,
+        takes_exemplars: bool,
         out: &mut Out<'_, M::Series>,
     ) -> Result<(), Problem> {
         let time = required(point.time_unix_nano)?;
         let value = match point.value {
             _ if point.flags & NO_RECORDED_VALUE != 0 => STALE,
-            Some(Number::Double(value)) => normal(value),
+            Some(weir_otlp::Number::Double(value)) => normal(value),
             // Beyond 2^53 the nearest number that there is.
-            Some(Number::Int(value)) => value as f64,
+            Some(weir_otlp::Number::Int(value)) => value as f64,
             None => return Err(Reason::MissingValue.into()),
         };
-        let raw = point.attributes.raw();
-        let series = match self.cache.get_target(&owner.context, &raw) {
-            Ok(Target::One(series)) => series,
-            Ok(Target::Many(_)) => return Err(MIXED.into()),
-            Err(hash) => self.number_series(point.attributes, owner, hash, &raw)?,
-        };
+        let series = self.one(point.attributes, owner)?;
+        let number =
+            Number { value, timestamp_ms: millis(time), start_timestamp_ms: millis(point.start_time_unix_nano) };
+        if takes_exemplars && !point.exemplars.is_empty() {
+            let exemplars = exemplars(point.exemplars, owner.metric, &mut out.refused)?;
+            out.samples.push(Sample::new(series, Point::Number(number), exemplars));
+        } else {
+            out.samples.push(Sample::Plain { series, point: number });
+        }
         out.took(time);
-        out.samples.push(Sample {
-            series,
-            value,
-            timestamp_ms: millis(time),
-            start_ms: millis(point.start_time_unix_nano),
-        });
         Ok(())
     }
 
+    /// The series of a point that has one.
+    #[inline]
+    fn one(&mut self, attributes: Attributes<'_>, owner: &Owner<'_, M>) -> Result<Arc<M::Series>, Problem> {
+        let raw = attributes.raw();
+        match self.cache.get_target(&owner.context, &raw) {
+            Ok(Target::One(series)) => Ok(series),
+            Ok(Target::Many(_)) => Err(MIXED.into()),
+            Err(hash) => self.new_one(attributes, owner, hash, &raw),
+        }
+    }
+
     #[cold]
-    fn number_series(
+    fn new_one(
         &mut self,
         attributes: Attributes<'_>,
         owner: &Owner<'_, M>,
@@ -86,6 +101,49 @@ impl<M: Make> Translator<M> {
         Ok(series)
     }
 
+    pub(crate) fn exponential(
+        &mut self,
+        point: &ExponentialHistogramPoint<'_>,
+        owner: &Owner<'_, M>,
+        out: &mut Out<'_, M::Series>,
+    ) -> Result<(), Problem> {
+        let time = required(point.time_unix_nano)?;
+        let histogram = Exponential::new(point)?.native(&point.into())?;
+        self.native(point.attributes, histogram, point.exemplars, owner, out)?;
+        out.took(time);
+        Ok(())
+    }
+
+    pub(crate) fn custom_histogram(
+        &mut self,
+        point: &HistogramPoint<'_>,
+        owner: &Owner<'_, M>,
+        out: &mut Out<'_, M::Series>,
+    ) -> Result<(), Problem> {
+        let time = required(point.time_unix_nano)?;
+        check_buckets(point)?;
+        check_bounds(point.explicit_bounds.iter())?;
+        let (bounds, counts) = (point.explicit_bounds.iter().collect(), point.bucket_counts.iter().collect());
+        let histogram = custom(&point.into(), bounds, counts)?;
+        self.native(point.attributes, histogram, point.exemplars, owner, out)?;
+        out.took(time);
+        Ok(())
+    }
+
+    fn native(
+        &mut self,
+        attributes: Attributes<'_>,
+        histogram: Histogram,
+        measured: Exemplars<'_>,
+        owner: &Owner<'_, M>,
+        out: &mut Out<'_, M::Series>,
+    ) -> Result<(), Problem> {
+        let series = self.one(attributes, owner)?;
+        let exemplars = exemplars(measured, owner.metric, &mut out.refused)?;
+        out.samples.push(Sample::new(series, Point::Histogram(histogram), exemplars));
+        Ok(())
+    }
+
     pub(crate) fn histogram(
         &mut self,
         point: &HistogramPoint<'_>,
@@ -93,43 +151,67 @@ impl<M: Make> Translator<M> {
         out: &mut Out<'_, M::Series>,
     ) -> Result<(), Problem> {
         let time = required(point.time_unix_nano)?;
-        let (buckets, bounds) = (point.bucket_counts.iter().count(), point.explicit_bounds.iter().count());
-        if buckets != if buckets == 0 && bounds == 0 { 0 } else { bounds + 1 } {
-            return Err(Reason::BucketCountMismatch.into());
-        }
+        check_buckets(point)?;
         let series = self.group(point.attributes, point.explicit_bounds.iter(), owner, |this, draft| {
-            let mut group = vec![this.named(draft, owner, "_sum")?, this.named(draft, owner, "_count")?];
-            let mut below = f64::NEG_INFINITY;
-            for (index, bound_value) in point.explicit_bounds.iter().enumerate() {
-                let rises = bound_value > below || (index == 0 && bound_value == below);
-                if !rises {
-                    return Err(Reason::UnsortedBounds.into());
-                }
-                below = bound_value;
-                // The last bucket says the same as a bound of infinity.
-                if bound_value != f64::INFINITY {
-                    draft.set("le", bound(bound_value));
-                    group.push(this.named(draft, owner, "_bucket")?);
-                }
-            }
-            draft.set("le", "+Inf");
-            group.push(this.named(draft, owner, "_bucket")?);
-            Ok(group)
+            this.buckets(point.explicit_bounds, draft, owner)
         })?;
         let [sum, count, bucket @ .., infinite] = series.as_slice() else { return Err(MIXED.into()) };
 
+        let mut exemplars = self.by_bucket(point, bucket.len(), owner, out)?.into_iter();
         let mut push = pusher(point.flags, time, point.start_time_unix_nano, out);
         if let Some(value) = point.sum {
-            push(sum, value);
+            push(sum, value, Vec::new());
         }
-        push(count, point.count as f64);
+        push(count, point.count as f64, Vec::new());
         let mut cumulative = 0_u64;
         for (series, count) in bucket.iter().zip(point.bucket_counts.iter()) {
             cumulative = cumulative.saturating_add(count);
-            push(series, cumulative as f64);
+            push(series, cumulative as f64, exemplars.next().unwrap_or_default());
         }
-        push(infinite, point.count as f64);
+        push(infinite, point.count as f64, exemplars.next().unwrap_or_default());
         Ok(())
+    }
+
+    /// The series of a histogram: sum, count, and one for each bound and infinity.
+    fn buckets(
+        &mut self,
+        bounds: F64s<'_>,
+        draft: &mut Draft,
+        owner: &Owner<'_, M>,
+    ) -> Result<Vec<Arc<M::Series>>, Problem> {
+        check_bounds(bounds.iter())?;
+        let mut group = vec![self.named(draft, owner, "_sum")?, self.named(draft, owner, "_count")?];
+        // The last bucket says the same as a bound of infinity.
+        for value in bounds.iter().filter(|value| *value != f64::INFINITY) {
+            draft.set("le", bound(value));
+            group.push(self.named(draft, owner, "_bucket")?);
+        }
+        draft.set("le", "+Inf");
+        group.push(self.named(draft, owner, "_bucket")?);
+        Ok(group)
+    }
+
+    /// The exemplars of a histogram, for each of its finite buckets those that fall into it, then the others; nothing
+    /// if there are none.
+    fn by_bucket(
+        &self,
+        point: &HistogramPoint<'_>,
+        buckets: usize,
+        owner: &Owner<'_, M>,
+        out: &mut Out<'_, M::Series>,
+    ) -> Result<Vec<Vec<Exemplar>>, Problem> {
+        if point.exemplars.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut by_bucket = vec![Vec::new(); buckets + 1];
+        for exemplar in exemplars(point.exemplars, owner.metric, &mut out.refused)? {
+            let mut bounds = point.explicit_bounds.iter().take(buckets);
+            let bucket = bounds.position(|bound| exemplar.value <= bound).unwrap_or(buckets);
+            if let Some(fallen) = by_bucket.get_mut(bucket) {
+                fallen.push(exemplar);
+            }
+        }
+        Ok(by_bucket)
     }
 
     pub(crate) fn summary(
@@ -155,10 +237,10 @@ impl<M: Make> Translator<M> {
         let [sum, count, shares @ ..] = series.as_slice() else { return Err(MIXED.into()) };
 
         let mut push = pusher(point.flags, time, point.start_time_unix_nano, out);
-        push(sum, point.sum);
-        push(count, point.count as f64);
+        push(sum, point.sum, Vec::new());
+        push(count, point.count as f64, Vec::new());
         for (series, quantile) in shares.iter().zip(&quantiles) {
-            push(series, quantile.value);
+            push(series, quantile.value, Vec::new());
         }
         Ok(())
     }
@@ -208,13 +290,28 @@ fn required(time: u64) -> Result<u64, Reason> {
     if time == 0 { Err(Reason::MissingTimestamp) } else { Ok(time) }
 }
 
+/// A histogram has one bucket more than bounds, or neither.
+fn check_buckets(point: &HistogramPoint<'_>) -> Result<(), Reason> {
+    let (buckets, bounds) = (point.bucket_counts.iter().count(), point.explicit_bounds.iter().count());
+    let expected = if buckets == 0 && bounds == 0 { 0 } else { bounds + 1 };
+    if buckets == expected { Ok(()) } else { Err(Reason::BucketCountMismatch) }
+}
+
+/// A histogram's bounds rise.
+fn check_bounds(mut bounds: impl Iterator<Item = f64>) -> Result<(), Reason> {
+    let Some(mut below) = bounds.next() else { return Ok(()) };
+    let rises = !below.is_nan() && bounds.all(|bound| bound > std::mem::replace(&mut below, bound));
+    if rises { Ok(()) } else { Err(Reason::UnsortedBounds) }
+}
+
 /// Appends samples of one point.
-fn pusher<S>(flags: u32, time: u64, start: u64, out: &mut Out<'_, S>) -> impl FnMut(&Arc<S>, f64) {
+fn pusher<S>(flags: u32, time: u64, start: u64, out: &mut Out<'_, S>) -> impl FnMut(&Arc<S>, f64, Vec<Exemplar>) {
     out.took(time);
     let stale = flags & NO_RECORDED_VALUE != 0;
-    let (timestamp_ms, start_ms) = (millis(time), millis(start));
-    move |series, value| {
+    let (timestamp_ms, start_timestamp_ms) = (millis(time), millis(start));
+    move |series, value, exemplars| {
         let value = if stale { STALE } else { normal(value) };
-        out.samples.push(Sample { series: series.clone(), value, timestamp_ms, start_ms });
+        let point = Point::Number(Number { value, timestamp_ms, start_timestamp_ms });
+        out.samples.push(Sample::new(series.clone(), point, exemplars));
     }
 }

@@ -13,8 +13,6 @@ pub enum Reason {
     UnspecifiedTemporality,
     /// A sum or histogram that counts from the point before.
     DeltaTemporality,
-    /// A histogram with exponential buckets.
-    ExponentialHistogram,
     /// A point without a time.
     MissingTimestamp,
     /// A point without a value, which does not say that it has none.
@@ -23,23 +21,34 @@ pub enum Reason {
     BucketCountMismatch,
     /// A histogram's bounds that are not numbers or do not rise.
     UnsortedBounds,
+    /// An exponential histogram that is coarser than a native one can be.
+    ScaleTooLow,
+    /// A native histogram's buckets do not add up to its count.
+    BucketSumMismatch,
+    /// A native histogram's buckets are where no number is.
+    BucketIndexOutOfRange,
+    /// An exemplar without a value.
+    ExemplarWithoutValue,
     /// The labels of a series, or the texts of a metric, are longer than its user keeps.
     TextTooLong,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::EmptyName,
         Self::InvalidLabelName,
         Self::UnknownData,
         Self::UnspecifiedTemporality,
         Self::DeltaTemporality,
-        Self::ExponentialHistogram,
         Self::MissingTimestamp,
         Self::MissingValue,
         Self::BucketCountMismatch,
         Self::UnsortedBounds,
+        Self::ScaleTooLow,
+        Self::BucketSumMismatch,
+        Self::BucketIndexOutOfRange,
+        Self::ExemplarWithoutValue,
         Self::TextTooLong,
     ];
 
@@ -51,13 +60,21 @@ impl Reason {
             Self::UnknownData => "unknown_data",
             Self::UnspecifiedTemporality => "unspecified_temporality",
             Self::DeltaTemporality => "delta_temporality",
-            Self::ExponentialHistogram => "exponential_histogram",
             Self::MissingTimestamp => "missing_timestamp",
             Self::MissingValue => "missing_value",
             Self::BucketCountMismatch => "bucket_count_mismatch",
             Self::UnsortedBounds => "unsorted_bounds",
+            Self::ScaleTooLow => "scale_too_low",
+            Self::BucketSumMismatch => "bucket_sum_mismatch",
+            Self::BucketIndexOutOfRange => "bucket_index_out_of_range",
+            Self::ExemplarWithoutValue => "exemplar_without_value",
             Self::TextTooLong => "text_too_long",
         }
+    }
+
+    /// Whether what it is about is counted and let go, and its record not taken for a bad one.
+    pub fn is_let_go(self) -> bool {
+        matches!(self, Self::ExemplarWithoutValue)
     }
 }
 
@@ -68,16 +85,24 @@ pub struct Refused {
     pub points: u32,
     /// Why the first of them, and the OTLP name of its metric.
     pub first: Option<(Reason, String)>,
+    /// What was let go ([`Reason::is_let_go`]), and how much of it; not among the points.
+    pub let_go: Vec<(Reason, u32)>,
 }
 
 impl Refused {
     /// Whether everything was translated.
     pub fn is_empty(&self) -> bool {
-        self.first.is_none()
+        self.first.is_none() && self.let_go.is_empty()
     }
 
     #[cold]
     pub(crate) fn add(&mut self, reason: Reason, metric: &str, points: u32) {
+        if reason.is_let_go() {
+            return match self.let_go.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, count)) => *count = count.saturating_add(points),
+                None => self.let_go.push((reason, points)),
+            };
+        }
         self.points = self.points.saturating_add(points);
         self.first.get_or_insert_with(|| (reason, metric.to_owned()));
     }

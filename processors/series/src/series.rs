@@ -1,6 +1,9 @@
 //! Series and samples.
 
+use std::slice::from_ref;
 use std::sync::Arc;
+
+use weir_remote_write::{Exemplar, Histogram, Points};
 
 use crate::refusal::Reason;
 
@@ -54,27 +57,138 @@ pub enum Kind {
     Summary,
 }
 
-/// One value of a series.
+/// What a series is at one time.
 #[derive(Debug)]
-pub struct Sample<S> {
+pub enum Sample<S> {
+    /// A number and nothing else, which is what nearly all are: no allocation of its own.
+    Plain {
+        /// The series.
+        series: Arc<S>,
+        /// The number; [`STALE`] says that the series has ended for now.
+        point: Number,
+    },
+    /// A native histogram, or something with exemplars.
+    Rich(Arc<Rich<S>>),
+}
+
+/// A number at a time, and what it counts from, as it is written.
+pub use weir_remote_write::Sample as Number;
+
+/// A native histogram, or something with exemplars.
+#[derive(Debug)]
+pub struct Rich<S> {
     /// The series.
     pub series: Arc<S>,
-    /// The value; [`STALE`] says that the series has ended for now.
-    pub value: f64,
+    /// What it is.
+    pub point: Point,
+    /// Single measurements behind it.
+    pub exemplars: Vec<Exemplar>,
+}
+
+/// A number or a distribution at a time.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "most are histograms, and all are behind a pointer already")]
+pub enum Point {
+    /// A number.
+    Number(Number),
+    /// A native histogram; a sum of [`STALE`] says that the series has ended for now.
+    Histogram(Histogram),
+}
+
+impl<S> Sample<S> {
+    /// The smallest form of a sample.
+    #[inline]
+    pub(crate) fn new(series: Arc<S>, point: Point, exemplars: Vec<Exemplar>) -> Self {
+        match point {
+            Point::Number(point) if exemplars.is_empty() => Self::Plain { series, point },
+            point => Self::Rich(Arc::new(Rich { series, point, exemplars })),
+        }
+    }
+
+    /// The series.
+    #[inline]
+    pub fn series(&self) -> &Arc<S> {
+        match self {
+            Self::Plain { series, .. } => series,
+            Self::Rich(rich) => &rich.series,
+        }
+    }
+
     /// When it was taken, in milliseconds since 1970.
-    pub timestamp_ms: i64,
-    /// What it counts from, in milliseconds since 1970; 0 if unknown.
-    pub start_ms: i64,
+    #[inline]
+    pub fn timestamp_ms(&self) -> i64 {
+        match self {
+            Self::Plain { point, .. } => point.timestamp_ms,
+            Self::Rich(rich) => match &rich.point {
+                Point::Number(point) => point.timestamp_ms,
+                Point::Histogram(histogram) => histogram.timestamp_ms,
+            },
+        }
+    }
+
+    /// What is written of it.
+    #[inline]
+    pub fn points(&self) -> Points<'_> {
+        match self {
+            Self::Plain { point, .. } => Points::Samples(from_ref(point)),
+            Self::Rich(rich) => match &rich.point {
+                Point::Number(point) => Points::Samples(from_ref(point)),
+                Point::Histogram(histogram) => Points::Histograms(from_ref(histogram)),
+            },
+        }
+    }
+
+    /// Single measurements behind it.
+    #[inline]
+    pub fn exemplars(&self) -> &[Exemplar] {
+        match self {
+            Self::Plain { .. } => &[],
+            Self::Rich(rich) => &rich.exemplars,
+        }
+    }
+
+    /// What it takes in memory, in bytes, its series apart.
+    #[inline]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Plain { .. } => size_of::<Self>(),
+            Self::Rich(rich) => size_of::<Self>() + rich.bytes(),
+        }
+    }
+}
+
+impl<S> Rich<S> {
+    fn bytes(&self) -> usize {
+        let exemplar = |exemplar: &Exemplar| {
+            let labels = exemplar.labels.iter();
+            let texts = labels.map(|(name, value)| 2 * size_of::<String>() + name.len() + value.len());
+            size_of::<Exemplar>() + texts.sum::<usize>()
+        };
+        let buckets = match &self.point {
+            Point::Number(_) => 0,
+            // A span is eight bytes, as are a delta and a bound.
+            Point::Histogram(histogram) => {
+                let spans = histogram.positive_spans.len() + histogram.negative_spans.len();
+                let deltas = histogram.positive_deltas.len() + histogram.negative_deltas.len();
+                8 * (spans + deltas + histogram.custom_values.len())
+            }
+        };
+        size_of::<Self>() + buckets + self.exemplars.iter().map(exemplar).sum::<usize>()
+    }
 }
 
 impl<S> Clone for Sample<S> {
+    #[inline]
     fn clone(&self) -> Self {
-        Self { series: self.series.clone(), ..*self }
+        match self {
+            Self::Plain { series, point } => Self::Plain { series: series.clone(), point: *point },
+            Self::Rich(rich) => Self::Rich(rich.clone()),
+        }
     }
 }
 
 /// Prometheus's staleness marker. Compare the bits: it is a NaN.
-pub const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
+pub const STALE: f64 = f64::from_bits(weir_remote_write::STALE_NAN_BITS);
 
 /// Any other NaN, as Prometheus writes it: a payload's own bits must not turn into [`STALE`].
 const NAN: f64 = f64::from_bits(0x7ff8_0000_0000_0001);

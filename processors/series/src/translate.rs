@@ -10,7 +10,7 @@ use crate::names::{Suffix, metric_name, unit_words};
 use crate::options::Options;
 use crate::refusal::{Reason, Refused};
 use crate::resource::{ResourceLabels, ScopeLabels, TargetInfo};
-use crate::series::{Kind, Make, Metadata, Sample};
+use crate::series::{Kind, Make, Metadata, Number, Sample};
 
 /// How far apart samples of `target_info` are: half of what Prometheus looks back for a sample.
 const TARGET_INFO_EVERY_NANOS: u64 = 150_000_000_000;
@@ -37,12 +37,23 @@ pub(crate) struct Family<F> {
     pub(crate) made: F,
 }
 
+/// How a metric is named and typed. Metrics of one name and different forms share no series in the cache.
+#[derive(Clone, Copy)]
+struct Form {
+    suffix: Suffix,
+    kind: Kind,
+    /// Its points are native histograms.
+    is_native: bool,
+}
+
 /// Where a point belongs.
 pub(crate) struct Owner<'c, M: Make> {
     pub(crate) resource: &'c ResourceLabels<M::Series>,
     pub(crate) scope: Option<&'c ScopeLabels>,
     pub(crate) family: &'c Family<M::Family>,
     pub(crate) context: Context,
+    /// The metric as OTLP names it.
+    pub(crate) metric: &'c str,
 }
 
 /// What comes of a payload.
@@ -153,37 +164,74 @@ impl<M: Make> Translator<M> {
         scope: Option<&ScopeLabels>,
         out: &mut Out<'_, M::Series>,
     ) -> Result<(), Error> {
-        let (suffix, kind) = match kind_of(metric) {
-            Ok(kind) => kind,
+        let form = match self.form(metric) {
+            Ok(form) => form,
             Err(reason) => return refuse_all(metric, reason, out),
         };
-        let family = match self.family(metric, suffix, kind) {
+        let family = match self.family(metric, form) {
             Ok(family) => family,
             Err(reason) => return refuse_all(metric, reason, out),
         };
         let context = [resource.id, scope.map_or(0, |scope| scope.id), family.id];
-        let owner = Owner { resource, scope, family: &family, context };
+        let owner = Owner { resource, scope, family: &family, context, metric: metric.name };
         match metric.data {
-            MetricData::Gauge(points) | MetricData::Sum { points, .. } => {
-                self.each(points, metric, out, |this, point, out| this.number(point, &owner, out))
+            MetricData::Gauge(points) => {
+                self.each(points, metric, out, |this, point, out| this.number(point, &owner, false, out))
+            }
+            MetricData::Sum { points, .. } => {
+                self.each(points, metric, out, |this, point, out| this.number(point, &owner, true, out))
+            }
+            MetricData::Histogram { points, .. } if self.options.convert_histograms => {
+                self.each(points, metric, out, |this, point, out| this.custom_histogram(point, &owner, out))
             }
             MetricData::Histogram { points, .. } => {
                 self.each(points, metric, out, |this, point, out| this.histogram(point, &owner, out))
             }
+            MetricData::ExponentialHistogram { points, .. } => {
+                self.each(points, metric, out, |this, point, out| this.exponential(point, &owner, out))
+            }
             MetricData::Summary(points) => {
                 self.each(points, metric, out, |this, point, out| this.summary(point, &owner, out))
             }
-            // Refused by `kind_of`.
-            MetricData::ExponentialHistogram { .. } | MetricData::None => Ok(()),
+            // Refused by `form`.
+            MetricData::None => Ok(()),
         }
     }
 
-    fn family(&mut self, metric: &Metric<'_>, suffix: Suffix, kind: Kind) -> Result<Arc<Family<M::Family>>, Reason> {
+    /// How a metric is named and typed, if it can be translated at all.
+    fn form(&self, metric: &Metric<'_>) -> Result<Form, Reason> {
+        let cumulative = |temporality| match temporality {
+            Temporality::Cumulative => Ok(()),
+            Temporality::Delta => Err(Reason::DeltaTemporality),
+            Temporality::Unspecified => Err(Reason::UnspecifiedTemporality),
+        };
+        let of = |suffix, kind| Form { suffix, kind, is_native: false };
+        match metric.data {
+            MetricData::None => Err(Reason::UnknownData),
+            MetricData::Gauge(_) => Ok(of(Suffix::Gauge, Kind::Gauge)),
+            MetricData::Sum { temporality, monotonic, .. } => {
+                cumulative(temporality)?;
+                Ok(if monotonic { of(Suffix::Counter, Kind::Counter) } else { of(Suffix::Unit, Kind::Gauge) })
+            }
+            MetricData::Histogram { temporality, .. } => {
+                cumulative(temporality)?;
+                Ok(Form { is_native: self.options.convert_histograms, ..of(Suffix::Unit, Kind::Histogram) })
+            }
+            MetricData::ExponentialHistogram { temporality, .. } => {
+                cumulative(temporality)?;
+                Ok(Form { is_native: true, ..of(Suffix::Unit, Kind::Histogram) })
+            }
+            MetricData::Summary(_) => Ok(of(Suffix::Unit, Kind::Summary)),
+        }
+    }
+
+    fn family(&mut self, metric: &Metric<'_>, form: Form) -> Result<Arc<Family<M::Family>>, Reason> {
         if metric.name.is_empty() {
             return Err(Reason::EmptyName);
         }
+        let Form { suffix, kind, is_native } = form;
         self.key.clear();
-        self.key.extend([suffix as u8, kind as u8]);
+        self.key.extend([suffix as u8, kind as u8, u8::from(is_native)]);
         push_part(&mut self.key, metric.name.as_bytes());
         push_part(&mut self.key, metric.unit.as_bytes());
         self.key.extend_from_slice(metric.description.as_bytes());
@@ -210,36 +258,14 @@ impl<M: Make> Translator<M> {
         loop {
             let timestamp_ms = millis(time);
             if self.told.insert((*hash, timestamp_ms)) {
-                out.samples.push(Sample { series: series.clone(), value: 1.0, timestamp_ms, start_ms: 0 });
+                let point = Number { value: 1.0, timestamp_ms, start_timestamp_ms: 0 };
+                out.samples.push(Sample::Plain { series: series.clone(), point });
             }
             if time >= newest {
                 return;
             }
             time = time.saturating_add(TARGET_INFO_EVERY_NANOS).min(newest);
         }
-    }
-}
-
-/// How a metric is named and typed, if it can be translated at all.
-fn kind_of(metric: &Metric<'_>) -> Result<(Suffix, Kind), Reason> {
-    let cumulative = |temporality| match temporality {
-        Temporality::Cumulative => Ok(()),
-        Temporality::Delta => Err(Reason::DeltaTemporality),
-        Temporality::Unspecified => Err(Reason::UnspecifiedTemporality),
-    };
-    match metric.data {
-        MetricData::None => Err(Reason::UnknownData),
-        MetricData::Gauge(_) => Ok((Suffix::Gauge, Kind::Gauge)),
-        MetricData::Sum { temporality, monotonic, .. } => {
-            cumulative(temporality)?;
-            Ok(if monotonic { (Suffix::Counter, Kind::Counter) } else { (Suffix::Unit, Kind::Gauge) })
-        }
-        MetricData::Histogram { temporality, .. } => {
-            cumulative(temporality)?;
-            Ok((Suffix::Unit, Kind::Histogram))
-        }
-        MetricData::ExponentialHistogram { .. } => Err(Reason::ExponentialHistogram),
-        MetricData::Summary(_) => Ok((Suffix::Unit, Kind::Summary)),
     }
 }
 

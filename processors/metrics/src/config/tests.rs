@@ -14,6 +14,7 @@ promote_resource_attributes = ["service.name"]
 promote_all_resource_attributes = false
 ignore_resource_attributes = []
 keep_identifying_resource_attributes = true
+convert_histograms_to_nhcb = true
 promote_scope_metadata = true
 label_name_underscore_sanitization = false
 label_name_preserve_multiple_underscores = false
@@ -59,6 +60,7 @@ fn every_key_is_read() {
         promote_all_resource_attributes: false,
         ignore_resource_attributes: unset(Vec::new()),
         keep_identifying_resource_attributes: true,
+        convert_histograms_to_nhcb: true,
         promote_scope_metadata: true,
         label_name_underscore_sanitization: false,
         label_name_preserve_multiple_underscores: false,
@@ -104,7 +106,7 @@ fn every_value_outside_its_range_is_a_problem() {
             "t.toml:7:11: timeout: 1ms is outside 100ms..=10m",
             "t.toml:8:24: translation_strategy: expected one of `UnderscoreEscapingWithSuffixes`, \
              `UnderscoreEscapingWithoutSuffixes`, `NoUTF8EscapingWithSuffixes`, `NoTranslation`",
-            "t.toml:16:16: series_cache: 1KiB is outside 1MiB..=16GiB",
+            "t.toml:17:16: series_cache: 1KiB is outside 1MiB..=16GiB",
         ],
     );
 }
@@ -149,9 +151,9 @@ fn an_unknown_key_is_a_problem_with_the_nearest_known_one() {
             "t.toml:6:1: num_shards: unknown key; known are `url`, `protocol`, `max_samples`, `max_bytes`, `linger`, \
              `shards`, `timeout`, `translation_strategy`, `promote_resource_attributes`, \
              `promote_all_resource_attributes`, `ignore_resource_attributes`, `keep_identifying_resource_attributes`, \
-             `promote_scope_metadata`, `label_name_underscore_sanitization`, `label_name_preserve_multiple_underscores`, \
-             `series_cache`",
-            "t.toml:13:1: promote_scope_meta_data: unknown key; did you mean `promote_scope_metadata`?",
+             `convert_histograms_to_nhcb`, `promote_scope_metadata`, `label_name_underscore_sanitization`, \
+             `label_name_preserve_multiple_underscores`, `series_cache`",
+            "t.toml:14:1: promote_scope_meta_data: unknown key; did you mean `promote_scope_metadata`?",
         ],
     );
 }

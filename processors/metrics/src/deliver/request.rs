@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use weir_contract::Item;
-use weir_remote_write::{Compressor, Points, Series, bytes_max, v1, v2};
+use weir_remote_write::{Compressor, bytes_max, v1, v2};
 
 use crate::process::Sample;
 
@@ -54,18 +54,17 @@ impl Encoder {
     ) -> Bytes {
         self.clear();
         for Item { value: sample, .. } in items {
-            let point = point(sample);
-            let bytes = bytes_max(&sample.series, Points::Samples(&[point]), &[]);
+            let bytes = bytes_max(sample.series(), sample.points(), sample.exemplars());
             if !samples.is_empty() && self.len_bytes(version) + bytes > max_bytes {
                 break;
             }
-            self.push(version, &sample.series, point);
+            self.push(version, sample);
             samples.push(sample.clone());
         }
-        if samples.is_sorted_by_key(|sample| sample.timestamp_ms) {
+        if samples.is_sorted_by_key(Sample::timestamp_ms) {
             return self.compress(version);
         }
-        samples.sort_by_key(|sample| sample.timestamp_ms);
+        samples.sort_by_key(Sample::timestamp_ms);
         self.encode(version, samples)
     }
 
@@ -73,18 +72,19 @@ impl Encoder {
     pub(crate) fn encode(&mut self, version: Version, samples: &[Sample]) -> Bytes {
         self.clear();
         for sample in samples {
-            self.push(version, &sample.series, point(sample));
+            self.push(version, sample);
         }
         self.compress(version)
     }
 
-    fn push(&mut self, version: Version, series: &Series, point: weir_remote_write::Sample) {
+    fn push(&mut self, version: Version, sample: &Sample) {
+        let (series, points, exemplars) = (sample.series(), sample.points(), sample.exemplars());
         match version {
             Version::V1 => {
-                self.v1.push(series, Points::Samples(&[point]), &[]);
+                self.v1.push(series, points, exemplars);
                 self.v1.push_metadata(series.family());
             }
-            Version::V2 => self.v2.push(series, Points::Samples(&[point]), &[]),
+            Version::V2 => self.v2.push(series, points, exemplars),
         }
     }
 
@@ -111,13 +111,5 @@ impl Encoder {
             tracing::error!(%error, "a request could not be compressed");
         }
         body.into()
-    }
-}
-
-fn point(sample: &Sample) -> weir_remote_write::Sample {
-    weir_remote_write::Sample {
-        value: sample.value,
-        timestamp_ms: sample.timestamp_ms,
-        start_timestamp_ms: sample.start_ms,
     }
 }

@@ -84,7 +84,10 @@ fn items(times: &[(&str, i64)]) -> Vec<Item<Sample>> {
         let series = Series::new(&symbols, &[("__name__", "m"), ("id", id)], family.clone()).unwrap();
         Item {
             offset,
-            value: Sample { series: Arc::new(series), value: 1.5, timestamp_ms: *timestamp_ms, start_ms: 7 },
+            value: Sample::Plain {
+                series: Arc::new(series),
+                point: weir_series::Number { value: 1.5, timestamp_ms: *timestamp_ms, start_timestamp_ms: 7 },
+            },
         }
     };
     (0..).zip(times).map(item).collect()

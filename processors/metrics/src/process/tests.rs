@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use weir_config::Document;
 use weir_contract::{BatchBuilder, Budget, DeadLetter, Limits, Partition, TopicPartition};
 use weir_otlp::json_to_protobuf;
-use weir_remote_write::{Points, v2};
+use weir_remote_write::{BucketSpan, Count, Histogram, ZeroCount, v2};
 
 use super::*;
 
@@ -36,33 +36,65 @@ fn one(processor: &mut MetricsProcessor, value: &[u8]) -> (Vec<Item<Sample>>, Ve
     process(processor, &[(value, &[])], 0)
 }
 
+fn render_value(value: f64) -> String {
+    match value {
+        value if value.is_nan() => format!("NaN({:016x})", value.to_bits()),
+        value if value.is_infinite() => if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned(),
+        value => value.to_string(),
+    }
+}
+
+fn render_histogram(histogram: &Histogram) -> String {
+    let spans = |spans: &[BucketSpan]| -> Vec<_> {
+        spans.iter().map(|span| format!("{}:{}", span.offset, span.length)).collect()
+    };
+    let side = |name, at: &[BucketSpan], deltas: &[i64]| format!(" {name}={}{deltas:?}", spans(at).join(","));
+    let (Some(Count::Int(count)), Some(ZeroCount::Int(zeros))) = (histogram.count, histogram.zero_count) else {
+        panic!("not of integers: {histogram:?}");
+    };
+    let bounds: Vec<_> = histogram.custom_values.iter().map(|bound| render_value(*bound)).collect();
+    format!(
+        "histogram(schema={} count={count} sum={} zero={zeros}<={:e}{}{} bounds=[{}] hint={:?})",
+        histogram.schema,
+        render_value(histogram.sum),
+        histogram.zero_threshold,
+        side("positive", &histogram.positive_spans, &histogram.positive_deltas),
+        side("negative", &histogram.negative_spans, &histogram.negative_deltas),
+        bounds.join(", "),
+        histogram.reset_hint()
+    )
+}
+
 /// Samples as a receiver of remote write 2.0 gets them, and rejected records.
 fn render((items, letters): (Vec<Item<Sample>>, Vec<DeadLetter>)) -> String {
     let mut builder = v2::Builder::new();
     for Item { value: sample, .. } in &items {
-        let point = weir_remote_write::Sample {
-            value: sample.value,
-            timestamp_ms: sample.timestamp_ms,
-            start_timestamp_ms: sample.start_ms,
-        };
-        builder.push(&sample.series, Points::Samples(&[point]), &[]);
+        builder.push(sample.series(), sample.points(), sample.exemplars());
     }
     let mut text = String::new();
     for series in v2::decode(builder.finish()).unwrap().series {
         let quoted = |text: &str| serde_json::to_string(text).unwrap();
         let labels: Vec<_> =
             series.labels.iter().map(|(name, value)| format!("{}={}", quoted(name), quoted(value))).collect();
-        for sample in series.samples {
-            let value = match sample.value {
-                value if value.is_nan() => format!("NaN({:016x})", value.to_bits()),
-                value if value.is_infinite() => if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned(),
-                value => value.to_string(),
-            };
-            let kind = format!("{:?}", series.metadata.kind).to_lowercase();
-            let (unit, help) = (quoted(&series.metadata.unit), quoted(&series.metadata.help));
-            let (at, start) = (sample.timestamp_ms, sample.start_timestamp_ms);
-            writeln!(text, "{{{}}} {value} @{at} start={start} {kind} unit={unit} help={help}", labels.join(", "))
-                .unwrap();
+        let kind = format!("{:?}", series.metadata.kind).to_lowercase();
+        let (unit, help) = (quoted(&series.metadata.unit), quoted(&series.metadata.help));
+        let samples = series
+            .samples
+            .iter()
+            .map(|sample| (render_value(sample.value), sample.timestamp_ms, sample.start_timestamp_ms));
+        let histograms = series
+            .histograms
+            .iter()
+            .map(|histogram| (render_histogram(histogram), histogram.timestamp_ms, histogram.start_timestamp_ms));
+        for (value, at, start) in samples.chain(histograms) {
+            let labels = labels.join(", ");
+            writeln!(text, "{{{labels}}} {value} @{at} start={start} {kind} unit={unit} help={help}").unwrap();
+        }
+        for exemplar in series.exemplars {
+            let labels: Vec<_> =
+                exemplar.labels.iter().map(|(name, value)| format!("{}={}", quoted(name), quoted(value))).collect();
+            let value = render_value(exemplar.value);
+            writeln!(text, "  exemplar {{{}}} {value} @{}", labels.join(", "), exemplar.timestamp_ms).unwrap();
         }
     }
     for letter in letters {
@@ -152,7 +184,15 @@ golden! {
     several_points_of_one_series
     refused_delta
     refused_unspecified_temporality
-    refused_exponential_histogram
+    refused_native_histograms
+    exponential_histogram
+    exponential_histogram_of_every_scale
+    exponential_histogram_gaps
+    exponential_histogram_stale
+    histogram_as_native
+    histogram_as_native_odd
+    exemplars
+    exemplars_that_are_odd
     refused_points_beside_good_ones
     refused_names
     refused_metric_without_data

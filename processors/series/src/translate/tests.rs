@@ -98,8 +98,19 @@ fn translate(translator: &mut Translator<Text>, payload: &[u8]) -> (Vec<String>,
     (samples.iter().map(render).collect(), refused)
 }
 
+fn number(sample: &Sample<String>) -> crate::Number {
+    let Sample::Plain { point, .. } = sample else { panic!("not a plain number: {sample:?}") };
+    *point
+}
+
 fn render(sample: &Sample<String>) -> String {
-    format!("{} {:x} {} {}", sample.series, sample.value.to_bits(), sample.timestamp_ms, sample.start_ms)
+    let crate::Number { value, timestamp_ms, start_timestamp_ms } = number(sample);
+    format!("{} {:x} {timestamp_ms} {start_timestamp_ms}", sample.series(), value.to_bits())
+}
+
+#[test]
+fn a_sample_is_as_small_as_a_number_with_its_series_and_times() {
+    assert_eq!(size_of::<Sample<String>>(), 32);
 }
 
 fn reason(metric: otlp::Metric) -> (Reason, u32) {
@@ -116,7 +127,7 @@ fn a_known_series_is_the_same_object_and_is_not_made_again() {
     translator.translate(&bytes, &mut samples).unwrap();
     let weight = translator.remembered_bytes();
     translator.translate(&bytes, &mut samples).unwrap();
-    assert!(Arc::ptr_eq(&samples[0].series, &samples[1].series));
+    assert!(Arc::ptr_eq(samples[0].series(), samples[1].series()));
     assert_eq!((translator.remembered_points(), translator.remembered_bytes()), (1, weight));
 }
 
@@ -126,7 +137,7 @@ fn another_order_of_attributes_is_the_same_series() {
     let mut samples = Vec::new();
     let points = vec![point(&[("a", "1"), ("b", "2")], 1.0), point(&[("b", "2"), ("a", "1")], 2.0)];
     translator.translate(&payload(vec![gauge("g", points)]), &mut samples).unwrap();
-    assert_eq!(samples[0].series, samples[1].series);
+    assert_eq!(samples[0].series(), samples[1].series());
     assert_eq!(translator.remembered_points(), 2);
 }
 
@@ -141,7 +152,7 @@ fn equal_attributes_of_other_resources_metrics_and_kinds_are_other_series() {
     for _ in 0..2 {
         translator.translate(&data.encode_to_vec(), &mut samples).unwrap();
     }
-    let mut series: Vec<_> = samples.iter().map(|sample| sample.series.clone()).collect();
+    let mut series: Vec<_> = samples.iter().map(|sample| sample.series().clone()).collect();
     series.sort_unstable();
     series.dedup();
     assert_eq!((series.len(), samples.len()), (4, 8));
@@ -181,8 +192,8 @@ fn what_is_in_use_survives_what_is_not() {
         let points = vec![point(&[("id", "kept")], 1.0), point(&[("id", &format!("{round}"))], 1.0)];
         samples.clear();
         translator.translate(&payload(vec![gauge("g", points)]), &mut samples).unwrap();
-        let first: &Arc<_> = kept.get_or_insert_with(|| samples[0].series.clone());
-        assert!(Arc::ptr_eq(first, &samples[0].series), "{round}");
+        let first: &Arc<_> = kept.get_or_insert_with(|| samples[0].series().clone());
+        assert!(Arc::ptr_eq(first, samples[0].series()), "{round}");
     }
 }
 
@@ -256,10 +267,11 @@ fn each_kind_of_odd_input_has_its_own_reason() {
     assert_eq!(sum(1), (Reason::DeltaTemporality, 2));
     assert_eq!(sum(7), (Reason::UnspecifiedTemporality, 2));
     assert_eq!(reason(otlp::Metric { name: "n".to_owned(), ..otlp::Metric::default() }), (Reason::UnknownData, 1));
-    let exponential = otlp::ExponentialHistogram { data_points: vec![Default::default()], aggregation_temporality: 2 };
+    let point = otlp::ExponentialHistogramDataPoint { scale: -5, time_unix_nano: AT, ..Default::default() };
+    let exponential = otlp::ExponentialHistogram { data_points: vec![point], aggregation_temporality: 2 };
     let data = Some(Data::ExponentialHistogram(exponential));
     let metric = otlp::Metric { name: "e".to_owned(), data, ..otlp::Metric::default() };
-    assert_eq!(reason(metric), (Reason::ExponentialHistogram, 1));
+    assert_eq!(reason(metric), (Reason::ScaleTooLow, 1));
 }
 
 #[test]
@@ -269,7 +281,10 @@ fn good_points_go_on_beside_refused_ones() {
     let metrics = vec![gauge("a", vec![bad.clone(), point(&[], 2.0)]), gauge("b", vec![bad])];
     let (samples, refused) = translate(&mut translator(), &payload(metrics));
     assert_eq!(samples.len(), 1);
-    assert_eq!(refused, Refused { points: 2, first: Some((Reason::MissingTimestamp, "a".to_owned())) });
+    assert_eq!(
+        refused,
+        Refused { points: 2, first: Some((Reason::MissingTimestamp, "a".to_owned())), let_go: Vec::new() }
+    );
 }
 
 #[test]
