@@ -18,6 +18,7 @@
 mod common;
 mod decode;
 mod error;
+mod fields;
 mod json;
 mod logs;
 mod metrics;
@@ -30,6 +31,7 @@ mod write;
 pub use common::{AnyValue, ArrayValue, Attributes, Resource, Scope};
 pub use decode::{Compression, DecodeError, Format, Hints, MAX_DECODED_BYTES, decode};
 pub use error::{Error, ErrorKind};
+pub use fields::{Field, Fields, view};
 pub use json::{JsonError, JsonErrorKind, json_to_protobuf};
 pub use logs::{LogRecord, LogsRequest, ResourceLogs, ScopeLogs};
 pub use metrics::{

@@ -10,6 +10,42 @@ request! {
     LogsRequest(Logs) { resource_logs: ResourceLogs }
 }
 
+impl LogsRequest<'_> {
+    /// Reads all of it, down to the last value.
+    ///
+    /// # Errors
+    /// The first error, with its place in the payload.
+    pub fn check(&self) -> Result<(), Error> {
+        for logs in self.resource_logs() {
+            let logs = logs?;
+            attributes(logs.resource.attributes)?;
+            for logs in logs.scope_logs() {
+                let logs = logs?;
+                attributes(logs.scope.attributes)?;
+                for record in logs.log_records() {
+                    let record = record?;
+                    value(record.body)?;
+                    attributes(record.attributes)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn attributes(attributes: Attributes<'_>) -> Result<(), Error> {
+    attributes.iter().try_for_each(|attribute| value(attribute?.1))
+}
+
+/// Values nest no deeper than [`MAX_DEPTH`](crate::MAX_DEPTH), which their reader sees to.
+fn value(of: AnyValue<'_>) -> Result<(), Error> {
+    match of {
+        AnyValue::Array(values) => values.iter().try_for_each(|item| value(item?)),
+        AnyValue::KvList(values) => attributes(values),
+        _ => Ok(()),
+    }
+}
+
 envelope! {
     /// The log records of one resource.
     ResourceLogs { resource: Resource, scope_logs: ScopeLogs }
