@@ -1,0 +1,312 @@
+use super::*;
+
+/// What is found in a log of an application, as detector and text.
+fn found(text: &str) -> Vec<(&'static str, &str)> {
+    let masker = Masker::new(&Config::default()).unwrap();
+    let all = masker.explain(Class::App, Field::BODY, text);
+    all.into_iter().map(|found| (found.detector.name(), &text[found.span])).collect()
+}
+
+#[track_caller]
+fn finds(detector: &str, cases: &[(&str, &str)]) {
+    for (text, value) in cases {
+        assert_eq!(found(text), [(detector, *value)], "{text}");
+    }
+}
+
+#[track_caller]
+fn stays(texts: &[&str]) {
+    for text in texts {
+        assert_eq!(found(text), [], "{text}");
+    }
+}
+
+#[test]
+fn mail_addresses_are_found_up_to_their_boundaries() {
+    finds(
+        "email",
+        &[
+            ("mail from eve@example.com accepted", "eve@example.com"),
+            ("<eve.o'hara+tag@mail.example.co.uk>,", "eve.o'hara+tag@mail.example.co.uk"),
+            ("to=eve@example.com.", "eve@example.com"),
+            ("連絡先はtaro@example.co.jpです", "taro@example.co.jp"),
+            ("GET /u?email=eve%40example.com&x=1", "eve%40example.com"),
+            (r#"{"to":"eve\u0040example.com"}"#, r"eve\u0040example.com"),
+            ("mailto:eve@xn--bcher-kva.example", "eve@xn--bcher-kva.example"),
+            ("eve@münchen.de wrote", "eve@münchen.de"),
+            ("\"eve\"@example.com", "\"eve\"@example.com"),
+            ("'eve@example.com'", "eve@example.com"),
+            (r#"{"mail":"eve@example.com"}"#, "eve@example.com"),
+            ("eve@example.com", "eve@example.com"),
+        ],
+    );
+    stays(&[
+        "npm i @types/node@20.1.0",
+        "logo@2x.png",
+        "root@localhost",
+        "user@1000.service: done",
+        "git@github.com:org/repo.git",
+        "java.lang.Object@1f2e3d4c",
+        "a @ b.com",
+        "@decorator",
+        "image@sha256:abcdef",
+    ]);
+}
+
+#[test]
+fn payment_cards_are_found_by_issuer_length_and_check_digit() {
+    finds(
+        "card",
+        &[
+            ("card 4111111111111111 ok", "4111111111111111"),
+            ("pan=4111-1111-1111-1111,", "4111-1111-1111-1111"),
+            ("4111 1111 1111 1111", "4111 1111 1111 1111"),
+            ("amex 3782 822463 10005", "3782 822463 10005"),
+            ("diners 30569309025904.", "30569309025904"),
+            ("jcb 3530111333300000", "3530111333300000"),
+            ("mc 2223003122003222", "2223003122003222"),
+            ("カード4111111111111111を", "4111111111111111"),
+            ("カード４１１１１１１１１１１１１１１１", "４１１１１１１１１１１１１１１１"),
+        ],
+    );
+    stays(&[
+        "order 4111111111111112",
+        "order 1234567812345670",
+        "id 41111111111111110000",
+        "0.4111111111111111",
+        "4111111111111111.5",
+        "x4111111111111111",
+        "7f3a4111-1111-1111-1111-111111111111",
+        "ts 1700000000000000000",
+    ]);
+}
+
+#[test]
+fn numbers_of_persons_and_accounts_check() {
+    finds(
+        "my_number",
+        &[
+            ("マイナンバー: 123456789018", "123456789018"),
+            ("no 1234-5678-9018", "1234-5678-9018"),
+            ("user 123456789018 registered", "123456789018"),
+        ],
+    );
+    finds("ssn", &[("ssn 123-45-6789", "123-45-6789"), ("ssn=123456789", "123456789")]);
+    finds(
+        "iban",
+        &[
+            ("to DE89370400440532013000.", "DE89370400440532013000"),
+            ("GB82 WEST 1234 5698 7654 32", "GB82 WEST 1234 5698 7654 32"),
+        ],
+    );
+    stays(&[
+        "123456789012",
+        "arn:aws:iam::123456789018:role/x",
+        "000-12-3456",
+        "666-12-3456",
+        "123-00-4567",
+        "900-12-3456",
+        "123456789",
+        "DE89370400440532013001",
+        "order 123456789018",
+    ]);
+}
+
+#[test]
+fn telephone_numbers_follow_their_plans() {
+    finds(
+        "phone",
+        &[
+            ("call +81 90-1234-5678 now", "+81 90-1234-5678"),
+            ("tel:+12025550123;", "+12025550123"),
+            ("+1 (202) 555-0123", "+1 (202) 555-0123"),
+            ("+44 (0)20 7946 0958", "+44 (0)20 7946 0958"),
+            ("+49 30 123456", "+49 30 123456"),
+            ("電話090-1234-5678まで", "090-1234-5678"),
+            ("03-1234-5678".replace("1234", "3234").as_str(), "03-3234-5678"),
+            ("(03) 3234-5678", "(03) 3234-5678"),
+            ("tel 09012345678", "09012345678"),
+            ("0120-123-456", "0120-123-456"),
+            ("045-312-3456", "045-312-3456"),
+            ("0045 33 12 34 56 78".replace("0045 33", "0033 1").as_str(), "0033 1 12 34 56 78".trim()),
+            ("０９０－１２３４－５６７８", "０９０－１２３４－５６７８"),
+            ("tel=%2B819012345678&x", "%2B819012345678"),
+        ],
+    );
+    stays(&[
+        "2026-11-21T22:03:11.123+0900",
+        "2026-11-21 22:03:11,123 +09:00",
+        "offset +1234567",
+        "01-2345-6789",
+        "0000012345",
+        "1.5e+1000000000",
+        "550e8400-e29b-41d4-a716-446655440000",
+        "00000000-0000-0000-0000-000000000000",
+    ]);
+}
+
+#[test]
+fn addresses_of_machines_are_told_from_versions_and_times() {
+    finds(
+        "ipv4",
+        &[
+            ("from 192.0.2.19:443", "192.0.2.19"),
+            ("outside/1.1.0.7(53) ->", "1.1.0.7"),
+            ("10.0.0.0/8", "10.0.0.0"),
+            ("ip=203.0.113.9.", "203.0.113.9"),
+            ("http://203.0.113.9/x", "203.0.113.9"),
+        ],
+    );
+    finds(
+        "ipv6",
+        &[
+            ("from 2001:db8::1 to", "2001:db8::1"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("src:fe80::1%eth0", "fe80::1"),
+            ("2001:0db8:85a3:0000:0000:8a2e:0370:7334", "2001:0db8:85a3:0000:0000:8a2e:0370:7334"),
+            ("::ffff:192.0.2.1 x", "::ffff:192.0.2.1"),
+        ],
+    );
+    finds(
+        "mac",
+        &[
+            ("mac 00:1a:2b:3c:4d:5e up", "00:1a:2b:3c:4d:5e"),
+            ("00-1A-2B-3C-4D-5E", "00-1A-2B-3C-4D-5E"),
+            ("001a.2b3c.4d5e", "001a.2b3c.4d5e"),
+        ],
+    );
+    stays(&[
+        "version 1.2.3.4",
+        "v1.2.3.4",
+        "Chrome/120.0.0.0 Safari/537.36",
+        "foo-1.2.3.4.jar",
+        "1.2.3.4.5",
+        "256.1.2.3",
+        "127.0.0.1",
+        "0.0.0.0:80",
+        "255.255.255.0",
+        "22:03:11.123",
+        "std::vec::Vec",
+        "dead::beef",
+        "a::b",
+        "::1",
+        "AB:CD:EF:01:23:45:67:89:AB:CD:EF:01:23:45:67:89:AB:CD:EF:01",
+        "00:00:00:00:00:00",
+        "2026-11-21",
+        "550e8400-e29b-41d4-a716-446655440000",
+        "4bf92f3577b34da6a3ce929d0e0e4736",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    ]);
+}
+
+#[test]
+fn named_secrets_are_found_in_every_form() {
+    finds(
+        "password",
+        &[
+            ("password=hunter2 user=bob", "hunter2"),
+            ("password: hunter2", "hunter2"),
+            ("--password hunter2 -v", "hunter2"),
+            ("Pwd=S3cr3t;Server=x", "S3cr3t"),
+            (r#"{"password":"hunter 2","a":1}"#, "hunter 2"),
+            (r#"{"password": 12345}"#, "12345"),
+            (r#"{"db_password":{"a":"b"},"c":1}"#, r#"{"a":"b"}"#),
+            (r#"{"msg":"{\"password\":\"hunter2\"}"}"#, "hunter2"),
+            ("{'password': 'hunter2'}", "hunter2"),
+            ("<password>hunter2</password>", "hunter2"),
+            ("the password is hunter2.", "hunter2"),
+            ("Passwort lautet: geheim1", "geheim1"),
+            ("mot de passe : secret42", "secret42"),
+            ("contraseña: secreta1", "secreta1"),
+            ("パスワードは hunter2 です", "hunter2"),
+            ("パスワード：hunter2、", "hunter2"),
+            ("密码：hunter2，", "hunter2"),
+            ("пароль: hunter2", "hunter2"),
+            (r#"password="a b c" x"#, "a b c"),
+            ("dbPass=abc1", "abc1"),
+        ],
+    );
+    finds(
+        "secret",
+        &[
+            ("GET /x?access_token=abc123def&y=1", "abc123def"),
+            ("api_key: 0123456789abcdef", "0123456789abcdef"),
+            ("client_secret=abc", "abc"),
+            ("X-Api-Key: abcdef123456", "abcdef123456"),
+            ("sig=AbC%2F12&x", "AbC%2F12"),
+        ],
+    );
+    finds(
+        "authorization",
+        &[
+            ("Authorization: Bearer abc.def-123", "abc.def-123"),
+            ("authorization: Basic dXNlcjpwYXNz", "dXNlcjpwYXNz"),
+            ("curl -H 'Authorization: token abcdef12' http://x", "abcdef12"),
+            (r#"{"authorization":"Bearer abcdefgh1"}"#, "abcdefgh1"),
+            ("sent bearer abcdefgh1234 to", "abcdefgh1234"),
+        ],
+    );
+    finds("url", &[("postgres://bob:s3cret@db/x", "bob:s3cret"), ("redis://:s3cret@db:6379", ":s3cret")]);
+    stays(&[
+        "password reset for user",
+        "Invalid password: must be longer",
+        "password is incorrect",
+        "tokens=512 max_tokens=33",
+        "Unexpected token: }",
+        "password=null",
+        "password=***",
+        "PWD=/home/bob",
+        "cache key=abc",
+        "next_page_token=abcdef12",
+        "the bearer of bad news",
+        "basic authentication",
+        "https://user@example",
+        "class=passive bypass=1",
+        "cookie: disabled",
+        "secret: expired",
+    ]);
+}
+
+#[test]
+fn issued_keys_and_tokens_are_found() {
+    for (detector, text) in [
+        ("api_key", "AKIAIOSFODNN7EXAMPLE".to_owned()),
+        ("api_key", format!("ghp_{}", "a1B2".repeat(9))),
+        ("api_key", format!("glpat-{}", "a1B2".repeat(5))),
+        ("api_key", "xoxb-123456789012-abcdefABCDEF".to_owned()),
+        ("api_key", format!("sk_live_{}", "a1B2".repeat(6))),
+        ("api_key", format!("npm_{}", "a1B2".repeat(9))),
+        ("api_key", format!("AIza{}", "a1B2c".repeat(7))),
+        ("api_key", format!("110201543:AA{}", "a1B".repeat(11))),
+        ("jwt", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P".to_owned()),
+        ("private_key", "-----BEGIN RSA PRIVATE KEY-----\nMIIE+a/b=\nabc\n-----END RSA PRIVATE KEY-----".to_owned()),
+        ("private_key", r"-----BEGIN PRIVATE KEY-----\nMIIE+a/b=\nabc\n-----END PRIVATE KEY-----".to_owned()),
+    ] {
+        finds(detector, &[(&format!("x {text} y"), &text), (&text, &text), (&format!("{{\"a\":\"{text}\"}}"), &text)]);
+    }
+    stays(&["task_live_1", "-----BEGIN CERTIFICATE-----\nMIIE", "eyJub3QiOjF9.x.y", "AKIA is a prefix", "sk-learn"]);
+}
+
+#[test]
+fn json_stays_json() {
+    let masker = Masker::new(&Config::default()).unwrap();
+    for line in [
+        r#"{"card":4111111111111111,"b":[4111111111111111, 1]}"#,
+        r#"{"password":{"a":[1,"}"]},"x":"\"password\":\"y\""}"#,
+        r#"{"m":"{\"card\":4111111111111111}"}"#,
+        r#"{"key":"-----BEGIN PRIVATE KEY-----\nMIIE"}"#,
+        r#"{"m":"Authorization: Digest username=\"x\", realm=\"y\"","n":1}"#,
+        r#"{"cookie":"a=b; c=\"d\"","set-cookie":["a=b; Path=/"]}"#,
+        r#"[{"pin":"x","otp":123456}]"#,
+    ] {
+        let (mut out, mut counts) = (String::new(), Counts::default());
+        assert_eq!(masker.text(Class::App, Field::BODY, line, &mut out, &mut counts), Outcome::Changed, "{line}");
+        assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok(), "{line} became {out}");
+        let mut again = String::new();
+        assert_eq!(
+            masker.text(Class::App, Field::BODY, &out, &mut again, &mut counts),
+            Outcome::Same,
+            "{out}: {again}"
+        );
+    }
+}
