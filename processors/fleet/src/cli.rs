@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use crate::commands::{check, completions, dlq, generate, lag, replay, run, skip, state, topics, up};
+use crate::commands::{check, completions, dlq, generate, lag, mask, replay, run, skip, state, topics, up};
 
 /// The exit code of a command that could not run.
 pub const COULD_NOT_RUN: u8 = 2;
@@ -51,6 +51,8 @@ pub enum Command {
     Dlq(dlq::Args),
     /// Shows what a worker has remembered, and drops it.
     State(state::Args),
+    /// Shows what masking makes of lines: standard input, masked, to standard output.
+    Mask(mask::Args),
     /// Writes paced OTLP load into the topics.
     Generate(generate::Args),
     /// Writes a completion script for a shell to standard output.
@@ -130,6 +132,7 @@ impl Cli {
             Command::Skip(args) => skip::run(args, &self.common),
             Command::Dlq(args) => dlq::run(args, &self.common),
             Command::State(args) => state::run(args, &self.common),
+            Command::Mask(args) => mask::run(args, &self.common),
             Command::Generate(args) => generate::run(args, &self.common),
             Command::Completions(args) => completions::run(args),
         }

@@ -5,6 +5,7 @@ pub mod completions;
 pub mod dlq;
 pub mod generate;
 pub mod lag;
+pub mod mask;
 pub mod replay;
 pub mod run;
 pub mod skip;

@@ -1,9 +1,11 @@
-//! `topics`, `lag`, `generate`, `dlq` and `state` where they cannot run: wrong flags, no Kafka, no terminal.
+//! `topics`, `lag`, `generate`, `dlq` and `state` where they cannot run: wrong flags, no Kafka, no terminal; `mask`,
+//! which needs none of them.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests; a test fails by a panic")]
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// Runs `weir` in an empty folder without a terminal; exit code, standard output, standard error.
@@ -29,6 +31,7 @@ fn every_command_has_help_with_examples_and_exit_codes() {
         &["topics", "apply"],
         &["lag"],
         &["generate"],
+        &["mask"],
         &["replay"],
         &["skip"],
         &["dlq"],
@@ -71,6 +74,8 @@ fn wrong_flags_exit_with_2_and_name_the_right_ones() {
         (&["generate", "--incident", "flood"], "stream-delay"),
         (&["generate", "--compression", "lz4"], "snappy"),
         (&["generate", "--duration", "soon"], "--duration"),
+        (&["mask", "--class", "web"], "access, app, audit, security, job, infra"),
+        (&["mask", "--topology", "none.toml"], "--topology"),
         (&["replay", "nosuchworker", "--from", "0"], "there are: metrics"),
         (&["replay", "metrics"], "--from"),
         (&["replay", "metrics", "--from", "soon"], "a time ago such as 2h"),
@@ -147,4 +152,66 @@ fn without_a_kafka_every_command_says_so_in_time() {
         }
     });
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
+/// Runs `weir mask` over `input`.
+fn mask(args: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_weir"))
+        .arg("mask")
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || stdin.write_all(input).unwrap());
+        child.wait_with_output().unwrap()
+    })
+}
+
+#[test]
+fn mask_writes_one_line_for_each_as_its_class_says() {
+    let input =
+        b"login of eve@example.com from 192.0.2.19 password=hunter2\n\xff\xfe raw\n{\"card\":4111111111111111}\n";
+    let output = mask(&[], input);
+    let expected = b"login of [REDACTED:email] from [REDACTED:ipv4] password=[REDACTED:password]\n\xff\xfe raw\n\
+        {\"card\":\"[REDACTED:card]\"}\n";
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+    assert_eq!(output.stdout, expected, "{}", String::from_utf8_lossy(&output.stdout));
+
+    let output = mask(&["--class", "audit", "--explain"], input);
+    let first = output.stdout.split(|byte| *byte == b'\n').next().unwrap();
+    let expected = "login of eve@example.com from 192.0.2.19 password=[REDACTED:password]\tpassword 50..57 redact";
+    assert_eq!(String::from_utf8_lossy(first), expected);
+}
+
+/// Scenario: `tail -f app.log | weir mask`: a line comes out before the next one goes in.
+#[test]
+fn mask_writes_a_line_as_soon_as_it_has_it() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    let mut child = command.arg("mask").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut lines = BufReader::new(stdout).lines();
+    for _ in 0..3 {
+        stdin.write_all(b"to eve@example.com\n").unwrap();
+        assert_eq!(lines.next().unwrap().unwrap(), "to [REDACTED:email]");
+    }
+    drop(stdin);
+    assert!(lines.next().is_none() && child.wait().unwrap().success());
+}
+
+/// Scenario: `weir mask < large.log | head -1`.
+#[test]
+fn mask_ends_well_when_nobody_reads_on() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.arg("mask").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let mut stdin = child.stdin.take().unwrap();
+    // Until it has noticed: then its input is closed, too.
+    while stdin.write_all(&b"to eve@example.com\n".repeat(1000)).is_ok() {}
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
 }

@@ -158,3 +158,6 @@ fn check_actions(actions: &Actions, path: &str, at: &mut Checker<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,7 +44,13 @@ pub enum KeyError {
 pub(crate) struct Key {
     pub(crate) id: String,
     hash: Hmac<Sha256>,
-    pan: Aes128,
+    pub(crate) pan: Pan,
+}
+
+/// Crypto-PAn with one key.
+#[derive(Clone)]
+pub(crate) struct Pan {
+    cipher: Aes128,
     pad: u128,
 }
 
@@ -90,20 +96,10 @@ impl Key {
     /// It is not as its encoding says, or too short.
     pub(crate) fn new(config: &KeyConfig) -> Result<Self, KeyError> {
         let secret = decode(config)?;
-        let mut pan = [0; 16];
-        let mut pad = [0; 16];
-        let derived = mac(&hmac_of(&secret), b"weir-mask crypto-pan");
-        for (to, from) in pan.iter_mut().chain(&mut pad).zip(derived) {
-            *to = from;
-        }
-        let pan = Aes128::new(&Array(pan));
-        let mut block = Array(pad);
-        pan.encrypt_block(&mut block);
         Ok(Self {
             id: config.id.get_ref().clone(),
             hash: hmac_of(&mac(&hmac_of(&secret), b"weir-mask hash")),
-            pan,
-            pad: u128::from_be_bytes(block.0),
+            pan: Pan::new(&mac(&hmac_of(&secret), b"weir-mask crypto-pan")),
         })
     }
 
@@ -116,6 +112,22 @@ impl Key {
             write!(shown, "{byte:02x}").unwrap_or_default();
         }
         shown
+    }
+}
+
+// === impl Pan ===
+
+impl Pan {
+    /// The first half of `key` is the cipher's, the second one makes what addresses are padded with.
+    fn new(key: &[u8; 32]) -> Self {
+        let (mut first, mut second) = ([0; 16], [0; 16]);
+        for (to, from) in first.iter_mut().chain(&mut second).zip(key) {
+            *to = *from;
+        }
+        let cipher = Aes128::new(&Array(first));
+        let mut pad = Array(second);
+        cipher.encrypt_block(&mut pad);
+        Self { cipher, pad: u128::from_be_bytes(pad.0) }
     }
 
     /// The address's pseudonym.
@@ -137,7 +149,7 @@ impl Key {
             let rest = u128::MAX.checked_shr(u32::try_from(length).unwrap_or(u32::MAX)).unwrap_or(0);
             *block = Array(((address & !rest) | (self.pad & rest)).to_be_bytes());
         }
-        self.pan.encrypt_blocks(&mut blocks);
+        self.cipher.encrypt_blocks(&mut blocks);
         blocks.iter().enumerate().fold(0, |mask, (length, block)| {
             let bit = u128::from_be_bytes(block.0) >> 127;
             mask | (bit << (127 - length))
@@ -161,3 +173,6 @@ fn mac(keyed: &Hmac<Sha256>, value: &[u8]) -> [u8; 32] {
     mac.update(value);
     mac.finalize().into_bytes().into()
 }
+
+#[cfg(test)]
+mod tests;

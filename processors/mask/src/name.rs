@@ -183,18 +183,15 @@ pub(crate) fn value(name: Name, text: &[u8], span: Range<usize>, hits: &mut Vec<
     if is_placeholder(whole) {
         return;
     }
-    let before = hits.len();
     match name {
-        Name::Password | Name::Secret => {}
         Name::Authorization => {
-            hits.push(Hit { detector: Detector::Authorization, span: credentials(text, start, end)..end })
+            let start = credentials(text, start, end);
+            if !is_placeholder(part(text, start, end)) {
+                hits.push(Hit { detector: Detector::Authorization, span: start..end });
+            }
         }
-        Name::Cookie | Name::SetCookie => cookies(name, text, start..end, hits),
-    }
-    if hits.len() == before
-        && !(name == Name::SetCookie && whole.contains(&b'=') || whole.contains(&b'=') && name == Name::Cookie)
-    {
-        hits.push(Hit { detector: name.detector(), span: start..end });
+        Name::Cookie | Name::SetCookie if whole.contains(&b'=') => cookies(name, text, start..end, hits),
+        name => hits.push(Hit { detector: name.detector(), span: start..end }),
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Scan<'s> {
     pub(crate) hits: &'s mut Vec<Hit>,
     /// Before this nothing begins any more.
     pub(crate) skip: usize,
+    /// Before this all colons were looked at.
+    pub(crate) colons: usize,
 }
 
 /// The kinds of candidates; names and prefixes share the bits after them.
@@ -209,7 +211,7 @@ pub(crate) fn scan<'t>(text: &'t [u8], wanted: Wanted, hits: &mut Vec<Hit>) -> O
 /// Goes once over `text`; false at the first candidate of `stop`.
 fn pass(text: &[u8], wanted: Wanted, stop: u64, hits: &mut Vec<Hit>) -> bool {
     let kinds_wanted = wanted.kinds | stop;
-    let mut scan = Scan { text, hits, skip: 0 };
+    let mut scan = Scan { text, hits, skip: 0, colons: 0 };
     // Before the text stands a blank.
     let (mut first, mut both, mut read) = (kinds(b' ')[0] & kinds_wanted, 0, 0);
     while let Some(byte) = text.get(read) {

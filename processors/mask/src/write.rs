@@ -46,8 +46,8 @@ fn replacement(value: &str, detector: Detector, action: Action, key: Option<&Key
             write!(out, "[HASH:{name}:{}:{}]", key.id, key.hash(&value)).unwrap_or_default();
         }
         (Action::Pseudonymise, Some(key)) => match address(view.bytes()) {
-            Some(IpAddr::V4(address)) => write!(out, "{}", key.ipv4(address)).unwrap_or_default(),
-            Some(IpAddr::V6(address)) => write!(out, "{}", key.ipv6(address)).unwrap_or_default(),
+            Some(IpAddr::V4(address)) => write!(out, "{}", key.pan.ipv4(address)).unwrap_or_default(),
+            Some(IpAddr::V6(address)) => write!(out, "{}", key.pan.ipv6(address)).unwrap_or_default(),
             None => redacted(name, out),
         },
         (Action::Partial, _) => {

@@ -65,19 +65,20 @@ pub(crate) fn look_colon(scan: &mut Scan<'_>, colon: usize) {
     let inside = |byte: u8| byte.is_ascii_hexdigit() || byte == b':';
     let mut start = colon - run_back(text, colon, IPV6_BYTES_MAX, inside);
     let mut end = colon + run(text, colon, IPV6_BYTES_MAX, |byte| inside(byte) || byte == b'.');
-    scan.pass(end);
+    if colon < scan.colons {
+        return;
+    }
+    scan.colons = end;
     // A name and its colon, of which the last letters look like a group: `src:fe80::1`.
-    if before(text, start).is_ascii_alphanumeric()
-        || before(text, start) == b'_'
-        || at(text, start) == b':' && at(text, start + 1) != b':'
-    {
+    let named = before(text, start).is_ascii_alphanumeric() || before(text, start) == b'_';
+    if named || at(text, start) == b':' && at(text, start + 1) != b':' {
         start += part(text, start, end).iter().position(|byte| *byte == b':').map_or(0, |colon| colon + 1);
     }
     while end > start && (before(text, end) == b'.' || before(text, end) == b':' && before(text, end - 1) != b':') {
         end -= 1;
     }
     let next = at(text, end);
-    let joined = next.is_ascii_alphanumeric() || next == b'_' || matches!(before(text, start), b'-' | b'.' | b':');
+    let joined = next.is_ascii_alphanumeric() || next == b'_' || matches!(before(text, start), b'-' | b'.');
     let whole = part(text, start, end);
     let colons = whole.iter().filter(|byte| **byte == b':').count();
     if joined || colons < 2 || end - start > IPV6_BYTES_MAX - 1 {

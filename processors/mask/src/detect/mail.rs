@@ -37,23 +37,11 @@ fn local_start(text: &[u8], sign: usize, not_before: usize) -> Option<usize> {
     let local = part(text, lowest, sign);
     let ascii = local.iter().rev().take_while(|byte| is_atext(**byte)).count();
     let count = if ascii == 0 { local.iter().rev().take_while(|byte| **byte >= 0x80).count() } else { ascii };
-    // Characters that an address may have and hardly has at its start: they quote it, or assign it.
+    // What a local part may have and hardly has: it assigns the address, or quotes it.
     let local = part(text, sign - count, sign);
-    let around = local
-        .iter()
-        .take_while(|byte| {
-            matches!(
-                byte,
-                b'\'' | b'`' | b'=' | b'/' | b'.' | b'&' | b'?' | b'*' | b'|' | b'{' | b'#' | b'!' | b'$' | b'^'
-            )
-        })
-        .count();
-    // A query or key before the address: `to=eve@example.com`.
-    let assigned = local
-        .iter()
-        .rposition(|byte| matches!(byte, b'=' | b'&' | b'?' | b'/' | b'|' | b'{' | b'`' | b'\''))
-        .map_or(0, |last| last + 1);
-    let start = sign - count + around.max(assigned);
+    let assigned = local.iter().rposition(|byte| b"=&?/|{`".contains(byte)).map_or(0, |last| last + 1);
+    let quoted = part(local, assigned, count).iter().take_while(|byte| b"'.*#!$^".contains(byte)).count();
+    let start = sign - count + assigned + quoted;
     let start = if ascii == 0 { character_start(text, start) } else { start };
     let fits = (1..=LOCAL_BYTES_MAX).contains(&(sign.checked_sub(start)?));
     (fits && before(text, sign) != b'.' && !(ascii > 0 && before(text, start) == b'@')).then_some(start)

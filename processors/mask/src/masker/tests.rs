@@ -9,16 +9,15 @@ fn found(text: &str) -> Vec<(&'static str, &str)> {
 
 #[track_caller]
 fn finds(detector: &str, cases: &[(&str, &str)]) {
-    for (text, value) in cases {
-        assert_eq!(found(text), [(detector, *value)], "{text}");
-    }
+    let wrong = |(text, value): &&(&str, &str)| found(text) != [(detector, *value)];
+    let wrong: Vec<_> = cases.iter().filter(wrong).map(|(text, _)| (text, found(text))).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[track_caller]
 fn stays(texts: &[&str]) {
-    for text in texts {
-        assert_eq!(found(text), [], "{text}");
-    }
+    let wrong: Vec<_> = texts.iter().map(|text| (text, found(text))).filter(|(_, found)| !found.is_empty()).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
@@ -123,12 +122,12 @@ fn telephone_numbers_follow_their_plans() {
             ("+44 (0)20 7946 0958", "+44 (0)20 7946 0958"),
             ("+49 30 123456", "+49 30 123456"),
             ("電話090-1234-5678まで", "090-1234-5678"),
-            ("03-1234-5678".replace("1234", "3234").as_str(), "03-3234-5678"),
+            ("03-3234-5678", "03-3234-5678"),
             ("(03) 3234-5678", "(03) 3234-5678"),
             ("tel 09012345678", "09012345678"),
             ("0120-123-456", "0120-123-456"),
             ("045-312-3456", "045-312-3456"),
-            ("0045 33 12 34 56 78".replace("0045 33", "0033 1").as_str(), "0033 1 12 34 56 78".trim()),
+            ("fax 0033 1 12 34 56 78", "0033 1 12 34 56 78"),
             ("０９０－１２３４－５６７８", "０９０－１２３４－５６７８"),
             ("tel=%2B819012345678&x", "%2B819012345678"),
         ],
@@ -233,7 +232,7 @@ fn named_secrets_are_found_in_every_form() {
             ("api_key: 0123456789abcdef", "0123456789abcdef"),
             ("client_secret=abc", "abc"),
             ("X-Api-Key: abcdef123456", "abcdef123456"),
-            ("sig=AbC%2F12&x", "AbC%2F12"),
+            ("?sig=AbC%2F12&x", "AbC%2F12"),
         ],
     );
     finds(

@@ -102,14 +102,17 @@ struct Place {
     form: Form,
     /// The name is in quotes.
     quoted: bool,
+    /// The name is one of a URL's query.
+    query: bool,
 }
 
 /// Looks at the name around the three bytes that end at `end`.
 pub(crate) fn look(scan: &mut Scan<'_>, end: usize) {
     let text = scan.text;
     let inside = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.') || byte >= 0x80;
+    // Of some names the three bytes reach beyond their end.
+    let mut end = end - usize::from(!inside(before(text, end)));
     let mut start = end - run_back(text, end, NAME_BYTES_MAX, inside);
-    let mut end = end;
     while end - start < 2 * NAME_BYTES_MAX {
         let letters =
             run(text, end, NAME_BYTES_MAX, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
@@ -217,12 +220,13 @@ fn place(text: &[u8], start: usize, end: usize) -> Option<Place> {
     let blank = |byte: u8| matches!(byte, b' ' | b'\t');
     let closing = quote(text, end);
     let quoted = closing.is_some();
+    let query = matches!(before(text, start), b'?' | b'&');
     let mut position = end + closing.map_or(0, |(width, _)| width);
     position += usize::from(at(text, position) == b']');
     let element =
         before(text, start) == b'<' || before(text, start) == b':' && before(text, start - 1).is_ascii_alphabetic();
     if element && at(text, position) == b'>' {
-        return Some(Place { start: position + 1, form: Form::Assigned, quoted });
+        return Some(Place { start: position + 1, form: Form::Assigned, quoted, query });
     }
     let gap = run(text, position, 8, blank);
     position += gap;
@@ -231,10 +235,10 @@ fn place(text: &[u8], start: usize, end: usize) -> Option<Place> {
         let weak = part(text, position, position + joint) == b":" || at(text, position) == 0xef;
         let value = position + joint + run(text, position + joint, 8, blank);
         let form = if weak && !quoted { Form::Colon } else { Form::Assigned };
-        return Some(Place { start: value, form, quoted });
+        return Some(Place { start: value, form, quoted, query });
     }
     if gap > 0 && before(text, start) == b'-' && before(text, start - 1) == b'-' && at(text, position) != b'-' {
-        return Some(Place { start: position, form: Form::Assigned, quoted });
+        return Some(Place { start: position, form: Form::Assigned, quoted, query });
     }
     let verb = VERBS.iter().map(|verb| verb.as_bytes()).find(|verb| {
         let joined = part(text, position, position + verb.len()).eq_ignore_ascii_case(verb);
@@ -243,9 +247,9 @@ fn place(text: &[u8], start: usize, end: usize) -> Option<Place> {
     if let Some(verb) = verb {
         position += verb.len();
         position += usize::from(at(text, position) == b':');
-        return Some(Place { start: position + run(text, position, 8, blank), form: Form::Told, quoted });
+        return Some(Place { start: position + run(text, position, 8, blank), form: Form::Told, quoted, query });
     }
-    (gap > 0 && !quoted).then_some(Place { start: position, form: Form::Beside, quoted })
+    (gap > 0 && !quoted).then_some(Place { start: position, form: Form::Beside, quoted, query })
 }
 
 /// The width of what assigns a value at `position`.
@@ -385,6 +389,7 @@ fn word_length(text: &[u8], start: usize, place: &Place) -> usize {
                 matches!(at(text, index + 1), b'"' | b'n' | b'r' | b't')
                     || at(text, index + 1) == b'\\' && at(text, index + 2) == b'"'
             }
+            b'&' | b'#' if place.query => true,
             b'&' | b';' => ends_here(text, index + 1) || pair_follows(text, index + 1),
             b',' => {
                 place.quoted
