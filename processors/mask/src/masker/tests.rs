@@ -1,4 +1,8 @@
+use proptest::prelude::*;
+use weir_config::{Secret, unset};
+
 use super::*;
+use crate::{Encoding, KeyConfig};
 
 /// What is found in a log of an application, as detector and text.
 fn found(text: &str) -> Vec<(&'static str, &str)> {
@@ -308,4 +312,280 @@ fn json_stays_json() {
             "{out}: {again}"
         );
     }
+}
+
+fn keyed(text: &str) -> Masker {
+    let mut config = Config::default();
+    config.keys.push(KeyConfig {
+        id: unset("k1".to_owned()),
+        key: unset(Secret::from(text.to_owned())),
+        encoding: Encoding::Raw,
+    });
+    for detector in [Detector::Email, Detector::Card, Detector::Phone] {
+        config.actions.insert(detector, unset(Action::Hash));
+    }
+    config.actions.insert(Detector::Iban, unset(Action::Partial));
+    config.actions.insert(Detector::Mac, unset(Action::Drop));
+    for (field, action) in
+        [("user.id", Action::Hash), ("note", Action::Drop), ("order", Action::Keep), ("Pin", Action::Redact)]
+    {
+        config.fields.insert(unset(field.to_owned()), unset(action));
+    }
+    Masker::new(&config).unwrap()
+}
+
+/// What a text becomes; itself if nothing changes, `(dropped)` if the whole value goes.
+fn masked(masker: &Masker, class: Class, field: &str, text: &str) -> String {
+    let (mut out, mut counts) = (String::new(), Counts::default());
+    let field = if field.is_empty() { Field::BODY } else { masker.field(field) };
+    match masker.text(class, field, text, &mut out, &mut counts) {
+        Outcome::Same => {
+            assert_eq!((out.as_str(), counts.iter().count()), ("", 0), "{text}");
+            text.to_owned()
+        }
+        Outcome::Changed => out,
+        Outcome::Dropped => "(dropped)".to_owned(),
+    }
+}
+
+#[test]
+fn each_action_does_what_it_says() {
+    let masker = keyed("0123456789abcdef");
+    let app = |text: &str| masked(&masker, Class::App, "", text);
+    let hashed = app("to eve@example.com");
+    assert!(hashed.starts_with("to [HASH:email:k1:") && hashed.ends_with(']'), "{hashed}");
+    assert_eq!(hashed.len(), "to [HASH:email:k1:0123456789abcdef]".len());
+    assert_eq!(app("to EVE@example.COM"), hashed, "an address is one whatever its case");
+    assert_eq!(app("4111 1111 1111 1111"), app("4111-1111-1111-1111"), "a number is one however it is grouped");
+    assert_eq!(app(&hashed), hashed, "what is hashed is not hashed again");
+    assert_ne!(masked(&keyed("0123456789abcdeg"), Class::App, "", "to eve@example.com"), hashed);
+    assert_eq!(app("DE89370400440532013000"), "****3000");
+    assert_eq!(app("mac 00:1a:2b:3c:4d:5e up"), "mac  up");
+    assert_eq!(app(r#"{"m":"00:1a:2b:3c:4d:5e"}"#), r#"{"m":""}"#);
+    let address = app("from 192.0.2.19 and 192.0.2.20");
+    let parts: Vec<_> = address.split(' ').collect();
+    let prefix = |address: &str| address.rsplit_once('.').map(|(prefix, _)| prefix.to_owned());
+    assert!(parts[1] != "192.0.2.19" && parts[1].parse::<std::net::Ipv4Addr>().is_ok(), "{address}");
+    assert_eq!(prefix(parts[1]), prefix(parts[3]), "{address}");
+}
+
+#[test]
+fn fields_go_by_their_names_first() {
+    let masker = keyed("0123456789abcdef");
+    let app = |field: &str, text: &str| masked(&masker, Class::App, field, text);
+    assert!(app("enduser.user.id", "4711").starts_with("[HASH:field:k1:"));
+    assert_eq!(app("user.identity", "4711"), "4711");
+    assert_eq!(app("NOTE", "anything"), "(dropped)");
+    assert_eq!(app("order", "eve@example.com"), "eve@example.com");
+    assert_eq!(app("pin", "1234"), "[REDACTED:field]");
+    assert_eq!(app("db.password", "correct horse"), "[REDACTED:password]");
+    assert_eq!(app("password", "null"), "null");
+    assert_eq!(app("http.request.header.authorization", "Bearer abc"), "Bearer [REDACTED:authorization]");
+    assert_eq!(app("http.request.header.authorization", "abc"), "[REDACTED:authorization]");
+    assert_eq!(
+        app("http.response.header.set-cookie", "a=b; Path=/; Expires=Wed, 21 Oct 2026 07:28:00 GMT, c=d; Secure"),
+        "a=[REDACTED:cookie]; Path=/; Expires=Wed, 21 Oct 2026 07:28:00 GMT, c=[REDACTED:cookie]; Secure"
+    );
+    assert_eq!(app("http.request.header.cookie", "a=b; c=d"), "a=[REDACTED:cookie]; c=[REDACTED:cookie]");
+    assert_eq!(app("http.route", "/users/{id}"), "/users/{id}");
+    for plain in ["service.name", "token_count", "max_tokens", "bypass", "next_page_token", "passed", "key", "monkey"] {
+        assert!(!masker.field(plain).says_something(), "{plain}");
+    }
+    for telling in ["api-key", "X-Api-Key", "accessToken", "CLIENT_SECRET", "dbPass", "パスワード", "password2"] {
+        assert!(masker.field(telling).says_something(), "{telling}");
+    }
+}
+
+#[test]
+fn classes_differ_as_their_defaults_say() {
+    let masker = Masker::new(&Config::default()).unwrap();
+    let line = "eve@example.com 192.0.2.19 password=hunter2";
+    let of = |class| masked(&masker, class, "", line);
+    let personal = "[REDACTED:email] [REDACTED:ipv4] password=[REDACTED:password]";
+    assert_eq!((of(Class::App).as_str(), of(Class::Job).as_str()), (personal, personal));
+    assert_eq!(of(Class::Access), "eve@example.com [REDACTED:ipv4] password=[REDACTED:password]");
+    for class in [Class::Audit, Class::Security, Class::Infra] {
+        assert_eq!(of(class), "eve@example.com 192.0.2.19 password=[REDACTED:password]", "{class:?}");
+    }
+}
+
+#[test]
+fn counts_are_those_of_what_was_masked() {
+    let masker = Masker::new(&Config::default()).unwrap();
+    let (mut out, mut counts) = ("before ".to_owned(), Counts::default());
+    masker.text(Class::Audit, Field::BODY, "a@example.com token=abcdef1 token=abcdef2", &mut out, &mut counts);
+    assert_eq!(counts.iter().collect::<Vec<_>>(), [(Detector::Secret, 2)]);
+    assert_eq!(out, "before a@example.com token=[REDACTED:secret] token=[REDACTED:secret]");
+}
+
+#[test]
+fn what_is_unknown_is_found_by_its_entropy_where_that_is_on() {
+    let mut config = Config::default();
+    config.actions.insert(Detector::Entropy, unset(Action::Redact));
+    let masker = Masker::new(&config).unwrap();
+    let app = |text: &str| masked(&masker, Class::App, "", text);
+    assert_eq!(app("k q7Jx2LmPz9Rt4VbNc8Ws1Ty x"), "k [REDACTED:entropy] x");
+    for text in ["4bf92f3577b34da6a3ce929d0e0e4736", "AbstractSingletonProxyFactoryBean2", "a-long-name-of-a-thing-17"]
+    {
+        assert_eq!(app(text), text);
+    }
+}
+
+/// Guards: a detector that looks far from each candidate takes seconds for a megabyte of them.
+#[test]
+fn no_text_takes_long() {
+    let masker = keyed("0123456789abcdef");
+    for part in [
+        "@",
+        "a@",
+        "a@b.",
+        "://",
+        "://a:b",
+        "password=\"",
+        "\"password\":{",
+        "password",
+        "pas",
+        "key ",
+        "eyJ",
+        "eyJ.",
+        "1.",
+        "1:",
+        "::",
+        "1-",
+        "4111 ",
+        "0120-",
+        "+81 ",
+        "DE89",
+        "-----BEGIN PRIVATE KEY-----",
+        "\\",
+        "\\\"password\\\":\\\"",
+        "%40",
+        "Bearer ",
+        "cookie: a=",
+        "Authorization: Digest a=\"",
+        "9",
+        "a",
+        "\u{30d1}",
+        "AKIA",
+        "xoxb-",
+        "[",
+        "{\"a\":4111111111111111,",
+        "eve@example.com ",
+    ] {
+        let text = part.repeat((1 << 20) / part.len());
+        let started = std::time::Instant::now();
+        masked(&masker, Class::App, "", &text);
+        let took = started.elapsed();
+        assert!(took.as_secs() < 20, "{part:?}: {took:?} for a megabyte");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 2000 } else { 20_000 }))]
+
+    /// Pieces that detectors look for, put together in any way.
+    #[test]
+    fn any_text_is_masked_for_good_and_json_stays_json(parts in prop::collection::vec(piece(), 0..12)) {
+        let text = parts.concat();
+        for masker in [Masker::new(&Config::default()).unwrap(), keyed("0123456789abcdef")] {
+            for class in Class::ALL {
+                let found = masker.explain(class, Field::BODY, &text);
+                for pair in found.windows(2) {
+                    prop_assert!(pair[0].span.end <= pair[1].span.start);
+                }
+                for one in &found {
+                    prop_assert!(text.get(one.span.clone()).is_some_and(|part| !part.is_empty()));
+                }
+                masked(&masker, class, "", &text);
+                masked(&masker, class, "cookie", &text);
+                masked(&masker, class, "password", &text);
+            }
+        }
+        let masker = Masker::new(&Config::default()).unwrap();
+        let once = masked(&masker, Class::App, "", &text);
+        for redacted in masker.explain(Class::App, Field::BODY, &once) {
+            prop_assert!(!once[redacted.span.clone()].starts_with("[REDACTED"), "{text} -> {once}: {redacted:?}");
+        }
+    }
+
+    /// A document of any shape, with what detectors look for in its strings and names.
+    #[test]
+    fn a_document_stays_a_document(document in document(), nested in any::<bool>()) {
+        let text = document.to_string();
+        let text = if nested { serde_json::json!({ "message": text }).to_string() } else { text };
+        for masker in [Masker::new(&Config::default()).unwrap(), keyed("0123456789abcdef")] {
+            let out = masked(&masker, Class::App, "", &text);
+            prop_assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok(), "{text}\n{out}");
+        }
+    }
+}
+
+fn piece() -> impl Strategy<Value = String> {
+    let known = [
+        "eve@example.com",
+        "4111111111111111",
+        "+81 90-1234-5678",
+        "192.0.2.19",
+        "2001:db8::1",
+        "password",
+        "password=",
+        "\"password\":\"",
+        "\\\"token\\\":\\\"",
+        "Authorization: ",
+        "Bearer ",
+        "Cookie: ",
+        "a=b",
+        "; ",
+        "\"",
+        "\\",
+        "'",
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        ",",
+        " ",
+        "\n",
+        "=",
+        "://u:p@h",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc",
+        "-----BEGIN PRIVATE KEY-----",
+        "MIIE",
+        "パスワード",
+        "は",
+        "：",
+        "%40",
+        "\\u0040",
+        "[REDACTED:email]",
+        "[HASH:email:k1:0123456789abcdef]",
+        "****1111",
+        "DE89370400440532013000",
+        "00:1a:2b:3c:4d:5e",
+        "é",
+        "ñ",
+        "contrase",
+    ];
+    prop_oneof![3 => prop::sample::select(known.to_vec()).prop_map(str::to_owned), 1 => ".{0,6}"]
+}
+
+fn document() -> impl Strategy<Value = serde_json::Value> {
+    let text = || prop::collection::vec(piece(), 0..4).prop_map(|parts| parts.concat());
+    let leaf = prop_oneof![
+        text().prop_map(serde_json::Value::from),
+        Just(serde_json::Value::from(4_111_111_111_111_111_u64)),
+        any::<i64>().prop_map(serde_json::Value::from),
+        any::<bool>().prop_map(serde_json::Value::from),
+    ];
+    let name = prop_oneof![
+        text(),
+        prop::sample::select(vec!["password", "cookie", "authorization", "tokens"]).prop_map(str::to_owned)
+    ];
+    leaf.prop_recursive(3, 24, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::from),
+            prop::collection::btree_map(name.clone(), inner, 0..4)
+                .prop_map(|map| map.into_iter().collect::<serde_json::Map<_, _>>().into()),
+        ]
+    })
 }
