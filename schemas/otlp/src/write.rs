@@ -32,6 +32,21 @@ impl Writer {
         &self.bytes
     }
 
+    /// How many bytes there are so far.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether nothing was written yet.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Takes back what was written since there were so many bytes, within the message that is under construction.
+    pub fn truncate(&mut self, len: usize) {
+        self.bytes.truncate(len);
+    }
+
     /// Begins again with an empty message, in the same memory.
     pub fn clear(&mut self) {
         self.bytes.clear();

@@ -1,0 +1,176 @@
+//! Records in, records out: each line parsed, enriched and masked.
+
+pub mod enrich;
+mod line;
+mod mask;
+pub mod parse;
+mod resource;
+mod rewrite;
+pub mod value;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use weir_contract::{Batch, Memory, Outbox, Output, Processor, Record, StateError, Timestamp, TooLarge};
+use weir_mask::Masker;
+use weir_otlp::{Hints, LogsRequest, Signal, Writer, decode};
+
+use crate::config::Config;
+use crate::error::{Reject, StartError};
+use crate::instruments::Instruments;
+use enrich::class::Rules;
+use enrich::tables::{SharedTables, Tables};
+use enrich::trace::Finder;
+use parse::Parsers;
+use parse::pattern::Compiled;
+use rewrite::{Origin, Part, Rewriter, Rulebook};
+
+/// A logs worker's rules, compiled once for all partitions.
+#[derive(Debug, Clone)]
+pub struct Rulings(Arc<Rulebook>);
+
+impl Rulings {
+    /// Compiles a configuration.
+    ///
+    /// # Errors
+    /// What `Config::check` reports.
+    pub fn new(config: &Config) -> Result<Self, StartError> {
+        let patterns = config.pattern.iter().map(Compiled::new).collect::<Result<_, _>>()?;
+        let order = config.parsers.get_ref().clone();
+        Ok(Self(Arc::new(Rulebook {
+            parsers: Parsers { order, patterns, delimited: config.delimited.clone() },
+            rules: Rules::new(&config.class)?,
+            masker: Masker::new(&config.mask)?,
+            finder: Finder::default(),
+            config: config.clone(),
+        })))
+    }
+}
+
+/// A partition's share of the logs worker.
+pub struct LogsProcessor {
+    rewriter: Rewriter,
+    output: Arc<str>,
+    tables: SharedTables,
+    instruments: Instruments,
+    written: Writer,
+}
+
+impl LogsProcessor {
+    /// A processor of one partition; `tables` are those of the whole worker, and seen from the next batch on.
+    pub fn new(rulings: &Rulings, tables: SharedTables, instruments: Instruments) -> Self {
+        let output = rulings.0.config.output.get_ref().as_str().into();
+        Self { rewriter: Rewriter::new(rulings.0.clone()), output, tables, instruments, written: Writer::new() }
+    }
+
+    fn record(
+        &mut self,
+        record: &Record<'_>,
+        batch: &Batch,
+        tables: &Tables,
+        out: &mut Outbox<Infallible>,
+    ) -> Result<(), Reject> {
+        // A record without a value has nothing in it, as one with an empty request.
+        let Some(value) = record.value else { return Ok(()) };
+        let headers = (record.headers.get("content-encoding"), record.headers.get("content-type"));
+        let hints = Hints::from_headers(headers.0, headers.1)?;
+        let payload = decode(Signal::Logs, value, hints)?;
+        let id = batch.origin();
+        let millis = record.timestamp_ms.and_then(|millis| u64::try_from(millis).ok()).unwrap_or_default();
+        let at = Origin {
+            topic: &id.topic,
+            partition: id.partition,
+            offset: record.offset,
+            time_nanos: millis.saturating_mul(1_000_000),
+        };
+        let mut request = Request { payload: &payload, at, key: record.key, tables, too_large: None };
+        let whole = Part { lines: 0..u32::MAX, parsed: true };
+        self.produce(&mut request, whole, out)?;
+        request.too_large.map_or(Ok(()), Err)
+    }
+
+    /// Sends a part of a request on; in halves where it is larger than the topic takes, and its last line unparsed.
+    fn produce(&mut self, request: &mut Request<'_>, part: Part, out: &mut Outbox<Infallible>) -> Result<(), Reject> {
+        self.written.clear();
+        let Request { payload, at, tables, .. } = *request;
+        let lines = match self.rewriter.request(payload, at, &part, tables, &mut self.written) {
+            Ok(lines) => lines,
+            // Read once more, for the place.
+            Err(error) => return Err(LogsRequest::new(payload).check().err().unwrap_or(error).into()),
+        };
+        if lines == 0 {
+            return Ok(());
+        }
+        let Err(source) = out.produce(Output {
+            topic: self.output.clone(),
+            partition: Some(at.partition),
+            key: request.key.map(<[u8]>::to_vec),
+            value: Some(self.written.as_bytes().to_vec()),
+            headers: Vec::new(),
+        }) else {
+            return Ok(());
+        };
+        let (start, end) = (part.lines.start, part.lines.end.min(lines));
+        let middle = start + (end - start) / 2;
+        if middle > start {
+            self.produce(request, Part { lines: start..middle, ..part }, out)?;
+            return self.produce(request, Part { lines: middle..end, ..part }, out);
+        }
+        if part.parsed {
+            return self.produce(request, Part { parsed: false, ..part }, out);
+        }
+        request.refuse(start, source);
+        Ok(())
+    }
+}
+
+/// A record on its way through.
+struct Request<'r> {
+    payload: &'r [u8],
+    at: Origin<'r>,
+    key: Option<&'r [u8]>,
+    tables: &'r Tables,
+    /// Lines that the topic does not take.
+    too_large: Option<Reject>,
+}
+
+impl Request<'_> {
+    fn refuse(&mut self, first: u32, source: TooLarge) {
+        match &mut self.too_large {
+            Some(Reject::LineTooLarge { lines, .. }) => *lines += 1,
+            _ => self.too_large = Some(Reject::LineTooLarge { lines: 1, first, source }),
+        }
+    }
+}
+
+impl Processor for LogsProcessor {
+    type Out = Infallible;
+
+    fn restore(&mut self, _key: &[u8], value: &[u8]) -> Result<(), StateError> {
+        Err(StateError::Malformed { len: value.len(), why: "this worker keeps no state" })
+    }
+
+    fn process(&mut self, batch: &Batch, out: &mut Outbox<Infallible>) {
+        let tables = self.tables.now();
+        for record in batch.records() {
+            if let Err(error) = self.record(&record, batch, &tables, out) {
+                out.reject(&record, error.reason(), chain(&error));
+            }
+        }
+        let required = self.rewriter.book.config.required.get_ref();
+        self.instruments.tell(&mut self.rewriter.counted, required);
+    }
+
+    fn tick(&mut self, _now: Timestamp, _memory: Memory, _out: &mut Outbox<Infallible>) {}
+}
+
+/// An error and its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", chain(source)),
+        None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,8 @@
+//! What is added to lines and their resources.
+
+pub mod class;
+pub mod geo;
+pub mod lookup;
+pub mod severity;
+pub mod tables;
+pub mod trace;

@@ -1,0 +1,122 @@
+use super::*;
+
+/// A value of MaxMind's format.
+enum Datum {
+    Text(&'static str),
+    Uint32(u32),
+    Double(f64),
+    Map(Vec<(&'static str, Datum)>),
+    List(Vec<Datum>),
+}
+
+use Datum::{Double, List, Map, Text, Uint32};
+
+/// Writes a value: a byte of type and size, a second one for types above seven, then what it holds.
+fn write(datum: &Datum, out: &mut Vec<u8>) {
+    let mut head = |kind: u8, size: usize| {
+        let size = u8::try_from(size).unwrap();
+        assert!(size < 29, "larger sizes are written in another way");
+        if kind > 7 { out.extend([size, kind - 7]) } else { out.push(kind << 5 | size) }
+    };
+    match datum {
+        Text(text) => {
+            head(2, text.len());
+            out.extend(text.as_bytes());
+        }
+        Double(number) => {
+            head(3, 8);
+            out.extend(number.to_be_bytes());
+        }
+        Uint32(number) => {
+            head(6, 4);
+            out.extend(number.to_be_bytes());
+        }
+        Map(pairs) => {
+            head(7, pairs.len());
+            for (key, value) in pairs {
+                write(&Text(key), out);
+                write(value, out);
+            }
+        }
+        List(values) => {
+            head(11, values.len());
+            values.iter().for_each(|value| write(value, out));
+        }
+    }
+}
+
+/// A database that knows one network of IPv4, 203.0.113.0/24.
+fn database(entry: &Datum) -> Vec<u8> {
+    let bits = (0..24).map(|bit| (0xcb_00_71_00_u32 >> (31 - bit)) & 1);
+    let nodes = 24_u32;
+    let mut out = Vec::new();
+    for (at, bit) in (0..).zip(bits) {
+        // The last node's record leads to the data, which begins behind 16 bytes.
+        let next = if at + 1 == nodes { nodes + 16 } else { at + 1 };
+        let records = if bit == 1 { [nodes, next] } else { [next, nodes] };
+        records.iter().for_each(|record| out.extend(&record.to_be_bytes()[1..]));
+    }
+    out.extend([0; 16]);
+    write(entry, &mut out);
+    out.extend(b"\xab\xcd\xefMaxMind.com");
+    let metadata = Map(vec![
+        ("node_count", Uint32(nodes)),
+        ("record_size", Uint32(24)),
+        ("ip_version", Uint32(4)),
+        ("database_type", Text("Test")),
+        ("languages", List(vec![Text("en")])),
+        ("binary_format_major_version", Uint32(2)),
+        ("binary_format_minor_version", Uint32(0)),
+        ("build_epoch", Uint32(1)),
+        ("description", Map(vec![("en", Text("Test"))])),
+    ]);
+    write(&metadata, &mut out);
+    out
+}
+
+fn known(geo: &Geo, address: &str) -> Vec<(&'static str, Value<'static>)> {
+    let mut out = Vec::new();
+    geo.add(address.parse().unwrap(), &mut out);
+    out
+}
+
+#[test]
+fn a_city_and_a_network_are_told_under_the_names_of_the_conventions() {
+    let city = database(&Map(vec![
+        ("continent", Map(vec![("code", Text("AS"))])),
+        ("country", Map(vec![("iso_code", Text("JP"))])),
+        ("subdivisions", List(vec![Map(vec![("iso_code", Text("13"))])])),
+        ("city", Map(vec![("names", Map(vec![("en", Text("Tokyo"))]))])),
+        ("location", Map(vec![("latitude", Double(35.5)), ("longitude", Double(139.5))])),
+    ]));
+    let geo = Geo::read(city).unwrap();
+    let want = [
+        ("geo.continent.code", "AS".into()),
+        ("geo.country.iso_code", "JP".into()),
+        ("geo.region.iso_code", "JP-13".into()),
+        ("geo.locality.name", "Tokyo".into()),
+        ("geo.location.lat", Value::Double(35.5)),
+        ("geo.location.lon", Value::Double(139.5)),
+    ];
+    assert_eq!(known(&geo, "203.0.113.7"), want);
+    assert_eq!(known(&geo, "203.0.114.7"), []);
+    let network = database(&Map(vec![
+        ("autonomous_system_number", Uint32(64_500)),
+        ("autonomous_system_organization", Text("Example")),
+    ]));
+    let want = [("as.organization.name", "Example".into()), ("as.number", Value::Int(64_500))];
+    assert_eq!(known(&Geo::read(network).unwrap(), "203.0.113.255"), want);
+}
+
+#[test]
+fn what_is_no_database_is_refused_and_a_broken_one_says_nothing() {
+    assert!(Geo::read(b"no database".to_vec()).is_err());
+    assert!(Geo::read(Vec::new()).is_err());
+    let mut broken = database(&Map(vec![("country", Text("not a map"))]));
+    assert_eq!(known(&Geo::read(broken.clone()).unwrap(), "203.0.113.7"), []);
+    broken[160] = 0xff;
+    assert_eq!(known(&Geo::read(broken).unwrap(), "203.0.113.7"), []);
+    // IPv6 in a database of IPv4.
+    let geo = Geo::read(database(&Map(vec![]))).unwrap();
+    assert_eq!(known(&geo, "2001:db8::1"), []);
+}

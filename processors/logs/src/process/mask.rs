@@ -1,0 +1,287 @@
+//! Everything that leaves goes through here: written as it is, masked, or left out.
+
+use weir_mask::{Class, Counts, Field, Masker, Outcome};
+use weir_otlp::{AnyValue, Error, Writer};
+
+use crate::process::value::Value;
+
+/// An integer below this has fewer digits than anything that is looked for among digits: eight.
+const DIGITS_NOT_LOOKED_AT: u64 = 100_000_000;
+
+/// Masks what is written; one for each partition.
+#[derive(Debug)]
+pub struct Masking<'m> {
+    /// What is masked, and how.
+    pub masker: &'m Masker,
+    /// The class of what is being written.
+    pub class: Class,
+    /// What was masked.
+    pub counts: &'m mut Counts,
+    /// The masked text; empty between texts.
+    pub buffer: &'m mut String,
+}
+
+impl Masking<'_> {
+    /// What becomes of a text; a changed one is in the buffer.
+    fn text(&mut self, field: Field, text: &str) -> Outcome {
+        self.buffer.clear();
+        self.masker.text(self.class, field, text, self.buffer, self.counts)
+    }
+
+    /// The masked text where it changed; nothing is left of one that is dropped.
+    fn changed(&mut self, field: Field, text: &str) -> Option<&str> {
+        match self.text(field, text) {
+            Outcome::Same => None,
+            Outcome::Changed | Outcome::Dropped => Some(self.buffer),
+        }
+    }
+
+    /// Writes a text field of a message: as it is, in `raw` where it is written already, or masked.
+    pub fn text_field(&mut self, w: &mut Writer, number: u32, text: &str, raw: Option<&[u8]>) {
+        match (self.changed(Field::BODY, text), raw) {
+            (Some(masked), _) => w.bytes(number, masked.as_bytes()),
+            (None, Some(raw)) => w.raw(raw),
+            (None, None) => w.bytes(number, text.as_bytes()),
+        }
+    }
+
+    /// Writes the field that holds a body: as it is in `raw`, or masked.
+    ///
+    /// # Errors
+    /// A nested value is malformed.
+    pub fn body(&mut self, w: &mut Writer, number: u32, body: AnyValue<'_>, raw: &[u8]) -> Result<(), Error> {
+        let start = w.len();
+        let kept = w.message(number, |w| self.any(w, Field::BODY, body))?;
+        if kept == Kept::Same {
+            w.truncate(start);
+            w.raw(raw);
+        }
+        Ok(())
+    }
+
+    /// Writes an attribute: as it is in `raw`, masked, or not at all.
+    ///
+    /// # Errors
+    /// A nested value is malformed.
+    pub fn attribute(
+        &mut self,
+        w: &mut Writer,
+        number: u32,
+        (key, value): (&str, AnyValue<'_>),
+        raw: &[u8],
+    ) -> Result<(), Error> {
+        let field = self.masker.field(key);
+        let masked_key = self.key(key);
+        let name = masked_key.as_deref().unwrap_or(key);
+        let start = w.len();
+        let kept = match value {
+            // Most attributes are texts in which nothing is found.
+            AnyValue::String(text) => self.text_attribute(w, number, (name, field), text),
+            value => w.attribute(number, name, |w| self.any(w, field, value))?,
+        };
+        match kept {
+            Kept::Same if masked_key.is_none() => {
+                w.truncate(start);
+                w.raw(raw);
+            }
+            Kept::Dropped => w.truncate(start),
+            Kept::Same | Kept::Changed => {}
+        }
+        Ok(())
+    }
+
+    /// Writes an attribute that a parser or an enricher made.
+    pub fn made(&mut self, w: &mut Writer, number: u32, key: &str, value: &Value<'_>) {
+        let field = self.masker.field(key);
+        let masked_key = self.key(key);
+        let name = masked_key.as_deref().unwrap_or(key);
+        let start = w.len();
+        let kept = match value {
+            Value::Text(text) => self.text_attribute(w, number, (name, field), text),
+            value => w.attribute(number, name, |w| self.value(w, field, value)),
+        };
+        if kept == Kept::Dropped {
+            w.truncate(start);
+        }
+    }
+
+    fn text_attribute(&mut self, w: &mut Writer, number: u32, (name, field): (&str, Field), text: &str) -> Kept {
+        match self.text(field, text) {
+            Outcome::Same => {
+                w.text_attribute(number, name, text);
+                Kept::Same
+            }
+            Outcome::Changed => {
+                w.text_attribute(number, name, self.buffer);
+                Kept::Changed
+            }
+            Outcome::Dropped => Kept::Dropped,
+        }
+    }
+
+    /// A name that holds something, masked: a map may have mail addresses for names.
+    fn key(&mut self, key: &str) -> Option<String> {
+        let plain = |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'.' | b'_' | b'-');
+        if key.bytes().all(plain) { None } else { self.changed(Field::BODY, key).map(str::to_owned) }
+    }
+
+    /// The field of a value below another one.
+    fn below(&self, field: Field, key: &str) -> Field {
+        if field.says_something() { field } else { self.masker.field(key) }
+    }
+
+    /// Writes what an `AnyValue` holds. Values nest no deeper than `weir_otlp::MAX_DEPTH`.
+    fn any(&mut self, w: &mut Writer, field: Field, value: AnyValue<'_>) -> Result<Kept, Error> {
+        Ok(match value {
+            AnyValue::Empty => Kept::Same,
+            AnyValue::String(text) => self.string(w, field, text),
+            AnyValue::Bool(value) => self.plain(w, field, value, |w| w.varint(2, value.into())),
+            AnyValue::Int(value) => self.integer(w, field, value),
+            AnyValue::Double(value) => self.plain(w, field, value, |w| w.double(4, value)),
+            AnyValue::Bytes(bytes) => self.bytes(w, field, bytes),
+            AnyValue::Array(values) => w.message(5, |w| {
+                let mut kept = Kept::Same;
+                for value in values {
+                    let start = w.len();
+                    let one = w.message(1, |w| self.any(w, field, value?))?;
+                    kept = kept.and(one, w, start);
+                }
+                Ok::<_, Error>(kept)
+            })?,
+            AnyValue::KvList(values) => w.message(6, |w| {
+                let mut kept = Kept::Same;
+                for pair in values {
+                    let (key, value) = pair?;
+                    let (start, below) = (w.len(), self.below(field, key));
+                    let masked_key = self.key(key);
+                    let name = masked_key.as_deref().unwrap_or(key);
+                    let one = w.attribute(1, name, |w| self.any(w, below, value))?;
+                    kept = kept.and(one, w, start);
+                    if masked_key.is_some() {
+                        kept = Kept::Changed;
+                    }
+                }
+                Ok::<_, Error>(kept)
+            })?,
+        })
+    }
+
+    /// The same of a value that was made here.
+    fn value(&mut self, w: &mut Writer, field: Field, value: &Value<'_>) -> Kept {
+        match value {
+            Value::Null => Kept::Same,
+            Value::Text(text) => self.string(w, field, text),
+            Value::Bool(value) => self.plain(w, field, value, |w| w.varint(2, (*value).into())),
+            Value::Int(value) => self.integer(w, field, *value),
+            Value::Double(value) => self.plain(w, field, value, |w| w.double(4, *value)),
+            Value::List(values) => {
+                w.message(5, |w| {
+                    for value in values {
+                        let start = w.len();
+                        let one = w.message(1, |w| self.value(w, field, value));
+                        Kept::Same.and(one, w, start);
+                    }
+                });
+                Kept::Same
+            }
+            Value::Map(values) => {
+                w.message(6, |w| {
+                    for (key, value) in values {
+                        let (start, below) = (w.len(), self.below(field, key));
+                        let masked_key = self.key(key);
+                        let name = masked_key.as_deref().unwrap_or(key);
+                        let one = w.attribute(1, name, |w| self.value(w, below, value));
+                        Kept::Same.and(one, w, start);
+                    }
+                });
+                Kept::Same
+            }
+        }
+    }
+
+    fn string(&mut self, w: &mut Writer, field: Field, text: &str) -> Kept {
+        match self.text(field, text) {
+            Outcome::Same => {
+                w.bytes(1, text.as_bytes());
+                Kept::Same
+            }
+            Outcome::Changed => {
+                w.bytes(1, self.buffer.as_bytes());
+                Kept::Changed
+            }
+            Outcome::Dropped => Kept::Dropped,
+        }
+    }
+
+    fn integer(&mut self, w: &mut Writer, field: Field, value: i64) -> Kept {
+        if !field.says_something() && value.unsigned_abs() < DIGITS_NOT_LOOKED_AT {
+            w.varint(3, value.cast_unsigned());
+            return Kept::Same;
+        }
+        self.printed(w, field, value, |w| w.varint(3, value.cast_unsigned()))
+    }
+
+    /// A value in which nothing is looked for unless its name says something.
+    fn plain(&mut self, w: &mut Writer, field: Field, value: impl ToString, write: impl FnOnce(&mut Writer)) -> Kept {
+        if field.says_something() {
+            return self.printed(w, field, value, write);
+        }
+        write(w);
+        Kept::Same
+    }
+
+    /// Looks at a value as text; it becomes text where something is masked.
+    fn printed(&mut self, w: &mut Writer, field: Field, value: impl ToString, write: impl FnOnce(&mut Writer)) -> Kept {
+        match self.text(field, &value.to_string()) {
+            Outcome::Same => {
+                write(w);
+                Kept::Same
+            }
+            Outcome::Changed => {
+                w.bytes(1, self.buffer.as_bytes());
+                Kept::Changed
+            }
+            Outcome::Dropped => Kept::Dropped,
+        }
+    }
+
+    /// Bytes are looked at as text; those that are none, as what is left of them as text.
+    fn bytes(&mut self, w: &mut Writer, field: Field, bytes: &[u8]) -> Kept {
+        match self.text(field, &String::from_utf8_lossy(bytes)) {
+            Outcome::Same => {
+                w.bytes(7, bytes);
+                Kept::Same
+            }
+            Outcome::Changed => {
+                w.bytes(7, self.buffer.as_bytes());
+                Kept::Changed
+            }
+            Outcome::Dropped => Kept::Dropped,
+        }
+    }
+}
+
+/// What became of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// It was written as it is.
+    Same,
+    /// It, or something in it, was written masked.
+    Changed,
+    /// It is to be left out.
+    Dropped,
+}
+
+impl Kept {
+    /// What became of a list with one value more, which was written from `start` on; left out where it is dropped.
+    fn and(self, one: Self, w: &mut Writer, start: usize) -> Self {
+        match one {
+            Self::Same => self,
+            Self::Changed => Self::Changed,
+            Self::Dropped => {
+                w.truncate(start);
+                Self::Changed
+            }
+        }
+    }
+}
