@@ -339,6 +339,8 @@ impl State {
                 Some((_, metadata)) if metadata.contains("state") => drop(self.model.apart.insert(source)),
                 // An offset that was put there by hand says nothing of a state.
                 Some(_) => self.take_as_it_is(source),
+                // The offset was lost before: nothing is left, and the group begins anew.
+                None if self.model.apart.contains(&source) => self.take_as_it_is(source),
                 None => {}
             }
         }
