@@ -212,7 +212,7 @@ impl Processor for Alters {
         self.inner.process(batch, &mut made);
         for Item { offset, value } in made.finish().shards.into_iter().flatten() {
             for value in (self.alter)(value) {
-                out.emit(offset, value.series.hash(), value, 100);
+                out.emit(offset, value.series().hash(), value, 100);
             }
         }
     }
@@ -223,7 +223,12 @@ impl Processor for Alters {
 }
 
 fn wrong(sample: &Sample) -> Sample {
-    Sample { value: sample.value + 0.5, ..sample.clone() }
+    let mut wrong = sample.clone();
+    match &mut wrong {
+        Sample::Plain { point, .. } => point.value += 0.5,
+        Sample::Rich(_) => panic!("the generator makes plain samples"),
+    }
+    wrong
 }
 
 #[test]
