@@ -34,7 +34,7 @@ fn every_history_keeps_the_invariants() {
 }
 
 /// What every run of some length has to have met; else it proves less than it says.
-const HAPPENS: [&str; 29] = [
+const HAPPENS: [&str; 30] = [
     "a changelog that is lost",
     "a commit after a rebalance, refused",
     "a commit whose outcome is unknown",
@@ -47,6 +47,7 @@ const HAPPENS: [&str; 29] = [
     "a partition that is revoked",
     "a partition that opens while the budget is spent",
     "a partition that refuses to open",
+    "a partition that was added and begins at its first record",
     "a process that is killed",
     "a process that is stopped past its session timeout",
     "a processor that dies",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use weir_contract::{Output, TopicPartition};
-use weir_kafka::{Client, ClientError, Committed, Isolation, Offset, Rebalance, Take};
+use weir_kafka::{Client, ClientError, Committed, Isolation, Offset, Rebalance, Take, TopicNow};
 
 /// What comes first, once.
 pub type First<C> = Box<dyn FnOnce(&C) + Send>;
@@ -83,8 +83,8 @@ impl<C: Client> Client for Between<C> {
         self.inner.offset_at(partition, timestamp_ms).await
     }
 
-    async fn topic_id(&self, topic: &str) -> Result<Option<String>, ClientError> {
-        self.inner.topic_id(topic).await
+    async fn topic(&self, topic: &str) -> Result<Option<TopicNow>, ClientError> {
+        self.inner.topic(topic).await
     }
 
     async fn scan(&self, partition: &TopicPartition, from: i64, take: Take<'_>) -> Result<(), ClientError> {

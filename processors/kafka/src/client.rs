@@ -86,11 +86,11 @@ pub trait Client: Send + Sync + 'static {
         timestamp_ms: i64,
     ) -> impl Future<Output = Result<i64, ClientError>> + Send;
 
-    /// The ID that Kafka gave a topic when it was created; none, where the brokers do not tell.
+    /// What a topic is now; none, where the brokers do not tell.
     ///
     /// # Errors
     /// What the client says.
-    fn topic_id(&self, topic: &str) -> impl Future<Output = Result<Option<String>, ClientError>> + Send;
+    fn topic(&self, topic: &str) -> impl Future<Output = Result<Option<TopicNow>, ClientError>> + Send;
 
     /// Reads committed records beside the group, from an offset until the last stable offset or
     /// until `take` has enough.
@@ -189,6 +189,15 @@ pub struct Committed {
     pub offset: i64,
     /// What was committed beside it.
     pub metadata: String,
+}
+
+/// What a topic is at this moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicNow {
+    /// The ID that Kafka gave it when it was created.
+    pub id: String,
+    /// Its number of partitions.
+    pub partitions: i32,
 }
 
 /// An offset to commit.

@@ -21,7 +21,7 @@ mod redrive;
 mod reset;
 mod state;
 
-pub use client::{Arrived, Class, Client, ClientError, Committed, Isolation, Offset, Rebalance, Take};
+pub use client::{Arrived, Class, Client, ClientError, Committed, Isolation, Offset, Rebalance, Take, TopicNow};
 pub use commit::{Committer, Open, Outcome, Partitions, Summary};
 pub use feed::{Ends, Fed, Feed, FeedLimits, Life, Polled};
 pub use mark::{LaterFormat, Mark};

@@ -6,13 +6,15 @@ use std::collections::BTreeSet;
 const FORMAT: &str = "weir:1";
 
 /// What is known of a partition at its committed offset: words after the format's name, as in
-/// `weir:1 state topic=L1RoDJ2FTTOPVdZ8yFuyCw skip=17,23`.
+/// `weir:1 state topic=L1RoDJ2FTTOPVdZ8yFuyCw partitions=12 skip=17,23`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mark {
     /// Whether the changelog has a state that belongs to the offset.
     pub state: bool,
     /// The ID of the topic that the offset is of, where the client can tell.
     pub topic_id: Option<String>,
+    /// How many partitions the topic had when the group began to read this one, where the client can tell.
+    pub partitions: Option<i32>,
     /// Offsets of records that an operator passes over: rejected unread.
     pub skip: BTreeSet<i64>,
 }
@@ -38,6 +40,7 @@ impl Mark {
             match word.split_once('=') {
                 None if word == "state" => mark.state = true,
                 Some(("topic", id)) => mark.topic_id = Some(id.to_owned()),
+                Some(("partitions", count)) => mark.partitions = count.parse().ok(),
                 Some(("skip", offsets)) => mark.skip = offsets.split(',').flat_map(str::parse).collect(),
                 _ => return Err(LaterFormat),
             }
@@ -55,6 +58,10 @@ impl Mark {
             metadata.push_str(" topic=");
             metadata.push_str(id);
         }
+        if let Some(count) = self.partitions {
+            metadata.push_str(" partitions=");
+            metadata.push_str(&count.to_string());
+        }
         let skip: Vec<_> = self.skip.range(offset..).map(ToString::to_string).collect();
         if !skip.is_empty() {
             metadata.push_str(" skip=");
@@ -70,9 +77,10 @@ mod tests {
 
     #[test]
     fn a_mark_reads_as_it_was_written_without_what_is_done() {
-        let mark = Mark { state: true, topic_id: Some("L1RoDJ2FTTOPVdZ8yFuyCw".into()), skip: [3, 17, 23].into() };
+        let topic_id = Some("L1RoDJ2FTTOPVdZ8yFuyCw".into());
+        let mark = Mark { state: true, topic_id, partitions: Some(12), skip: [3, 17, 23].into() };
         let written = mark.write(17);
-        assert_eq!(written, "weir:1 state topic=L1RoDJ2FTTOPVdZ8yFuyCw skip=17,23");
+        assert_eq!(written, "weir:1 state topic=L1RoDJ2FTTOPVdZ8yFuyCw partitions=12 skip=17,23");
         assert_eq!(Mark::read(&written), Ok(Mark { skip: [17, 23].into(), ..mark }));
         assert_eq!(Mark::read(&Mark::default().write(0)), Ok(Mark::default()));
     }

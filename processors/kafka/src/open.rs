@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use weir_contract::TopicPartition;
 
-use crate::client::{Arrived, Client, ClientError, Committed, Isolation};
+use crate::client::{Arrived, Client, ClientError, Committed, Isolation, TopicNow};
 use crate::mark::Mark;
 use crate::state::Kept;
 
@@ -14,7 +14,8 @@ use crate::state::Kept;
 pub enum Start {
     /// At the first record that is there.
     Earliest,
-    /// Behind the last record that is there now.
+    /// Behind the last record that is there now; of a partition that was added to its topic since the
+    /// group began there, at the first one.
     Latest,
     /// At the first record of that time, in milliseconds since the epoch, or later.
     Time(i64),
@@ -142,7 +143,7 @@ pub async fn open<C: Client>(
 ) -> Result<Opened, OpenError> {
     let committed = client.committed(source).await?;
     let mark = read_mark(source, committed.as_ref())?;
-    let topic_id = client.topic_id(&source.topic).await?;
+    let topic = client.topic(&source.topic).await?;
     let mut state = State::new();
     if let Some(topic) = state_topic {
         let kept = read_state(client, source, topic).await?;
@@ -161,8 +162,8 @@ pub async fn open<C: Client>(
         state = kept.entries;
     }
 
-    if let (Some(committed), Some(before), Some(now)) = (&committed, &mark.topic_id, &topic_id)
-        && before != now
+    if let (Some(committed), Some(before), Some(now)) = (&committed, &mark.topic_id, &topic)
+        && *before != now.id
     {
         return Err(OpenError::Recreated { partition: source.clone(), committed: committed.offset });
     }
@@ -170,6 +171,7 @@ pub async fn open<C: Client>(
     let offset = match &committed {
         None => match start {
             Start::Earliest => low,
+            Start::Latest if is_added(client, source, topic.as_ref()).await? => low,
             Start::Latest => high,
             Start::Time(ms) => client.offset_at(source, ms).await?,
         },
@@ -184,7 +186,24 @@ pub async fn open<C: Client>(
         return Err(OpenError::Moved { partition: source.clone() });
     }
     let gap = known.filter(|from| *from < offset).map(|from| Gap { from, to: offset });
-    Ok(Opened { state, offset, mark: Mark { topic_id, ..mark }, gap, committed: committed.is_some() })
+    let partitions = mark.partitions.or(topic.as_ref().map(|topic| topic.partitions));
+    let mark = Mark { topic_id: topic.map(|topic| topic.id), partitions, ..mark };
+    Ok(Opened { state, offset, mark, gap, committed: committed.is_some() })
+}
+
+/// Whether a partition was added to its topic since the group began there, which is committed beside the
+/// offset of the topic's first one. Who writes to a new partition does not wait until every group has heard
+/// of it.
+async fn is_added<C: Client>(client: &C, source: &TopicPartition, now: Option<&TopicNow>) -> Result<bool, OpenError> {
+    let Some(now) = now.filter(|_| source.partition > 0) else { return Ok(false) };
+    let first = TopicPartition::new(source.topic.clone(), 0);
+    let committed = client.committed(&first).await?;
+    Ok(is_after(source.partition, &read_mark(&first, committed.as_ref())?, now))
+}
+
+/// Whether a partition was not there yet when the group began, as the mark of the topic's first one says.
+fn is_after(partition: i32, first: &Mark, now: &TopicNow) -> bool {
+    first.topic_id.as_ref() == Some(&now.id) && first.partitions.is_some_and(|then| partition >= then)
 }
 
 fn read_mark(source: &TopicPartition, committed: Option<&Committed>) -> Result<Mark, OpenError> {
@@ -219,4 +238,20 @@ pub(crate) async fn read_state<C: Client>(
         })
         .await?;
     Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_was_added_if_the_topic_had_fewer_when_the_group_began() {
+        let now = TopicNow { id: "a".into(), partitions: 15 };
+        let first = Mark { topic_id: Some("a".into()), partitions: Some(12), ..Mark::default() };
+        assert!(is_after(12, &first, &now) && is_after(14, &first, &now));
+        assert!(!is_after(11, &first, &now), "it was there");
+        assert!(!is_after(12, &Mark { partitions: None, ..first.clone() }, &now), "nobody knows");
+        assert!(!is_after(12, &Mark { topic_id: Some("b".into()), ..first }, &now), "it was another topic");
+        assert!(!is_after(12, &Mark::default(), &now), "the group has not begun");
+    }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use weir_contract::{Output, TopicPartition};
 
-use crate::client::{Client, ClientError, Committed, Isolation, Offset, Rebalance, Take};
+use crate::client::{Client, ClientError, Committed, Isolation, Offset, Rebalance, Take, TopicNow};
 
 mod admin;
 mod config;
@@ -128,8 +128,8 @@ impl Client for Kafka {
     }
 
     /// The embedded broker's topics are never created again, so it is not asked.
-    async fn topic_id(&self, topic: &str) -> Result<Option<String>, ClientError> {
-        if self.embedded { Ok(None) } else { self.written.topic_id(topic) }
+    async fn topic(&self, topic: &str) -> Result<Option<TopicNow>, ClientError> {
+        if self.embedded { Ok(None) } else { self.written.topic(topic) }
     }
 
     async fn scan(&self, partition: &TopicPartition, from: i64, take: Take<'_>) -> Result<(), ClientError> {

@@ -18,7 +18,7 @@ use weir_contract::{
     TopicPartition,
 };
 use weir_kafka::{
-    Class, Client, ClientError, Committed, FeedLimits, Identity, Isolation, Offset, Rebalance, Start, Take,
+    Class, Client, ClientError, Committed, FeedLimits, Identity, Isolation, Offset, Rebalance, Start, Take, TopicNow,
 };
 use weir_runtime::{Clock, Instruments, Settings, Setup, Status, Threads, Worker, run};
 
@@ -101,7 +101,7 @@ impl Client for Member {
         ready(Ok(0))
     }
 
-    fn topic_id(&self, _: &str) -> impl Future<Output = Result<Option<String>, ClientError>> + Send {
+    fn topic(&self, _: &str) -> impl Future<Output = Result<Option<TopicNow>, ClientError>> + Send {
         ready(Ok(None))
     }
 

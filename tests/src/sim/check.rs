@@ -170,11 +170,17 @@ impl State {
 
     /// Where nothing was committed, the group begins where `start` says.
     fn check_begin(&mut self, source: P, offset: i64) {
-        let log = &self.kafka.logs[source];
         let right = match self.scenario.start {
-            Start::Earliest => offset <= log.low,
-            Start::Latest => (self.model.ends.get(&source).copied().unwrap_or(0)..=log.high()).contains(&offset),
+            Start::Earliest => offset <= self.kafka.logs[source].low,
+            Start::Latest if self.model.added.contains(&source) => {
+                self.covers("a partition that was added and begins at its first record");
+                offset <= self.kafka.logs[source].low
+            }
+            Start::Latest => {
+                (self.model.ends.get(&source).copied().unwrap_or(0)..=self.kafka.logs[source].high()).contains(&offset)
+            }
             Start::Time(ms) => {
+                let log = &self.kafka.logs[source];
                 log.committed().all(|(at, record)| at >= offset || at < log.low || record.timestamp_ms < ms)
             }
         };

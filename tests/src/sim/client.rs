@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::yield_now;
 use tokio::time::sleep;
 use weir_contract::{Output, TopicPartition};
-use weir_kafka::{Class, Client, ClientError, Committed, Isolation, Offset, Rebalance, Take};
+use weir_kafka::{Class, Client, ClientError, Committed, Isolation, Offset, Rebalance, Take, TopicNow};
 
 use super::fetch::give;
 use super::group::{Change, Fetch};
@@ -316,10 +316,14 @@ impl Client for SimClient {
         .await
     }
 
-    async fn topic_id(&self, topic: &str) -> Result<Option<String>, ClientError> {
+    async fn topic(&self, topic: &str) -> Result<Option<TopicNow>, ClientError> {
         self.pass().await;
-        drop(self.look("topic_id")?);
-        Ok(Some(format!("id-of-{topic}")))
+        let state = self.look("topic")?;
+        let mut partitions = i32::try_from(state.kafka.of_topic(topic).len()).unwrap_or(i32::MAX);
+        if state.is_mutated(Mutation::TakesAddedPartitionsForOld) {
+            partitions = i32::MAX;
+        }
+        Ok(Some(TopicNow { id: format!("id-of-{topic}"), partitions }))
     }
 
     async fn scan(&self, partition: &TopicPartition, from: i64, mut take: Take<'_>) -> Result<(), ClientError> {

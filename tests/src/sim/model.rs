@@ -104,6 +104,9 @@ pub(crate) struct Model {
     pub begins: BTreeMap<P, i64>,
     /// The end of the log when it was there for the group to begin in.
     pub ends: BTreeMap<P, i64>,
+    /// Partitions that were added after the group began in their topic, which it knows: with `latest` they begin
+    /// at their first record.
+    pub added: BTreeSet<P>,
     /// Partitions whose offset the operator has moved away from the state: they have to refuse.
     pub apart: BTreeSet<P>,
     /// Behind the last record that any processor has seen.

@@ -21,6 +21,8 @@ pub enum Mutation {
     SendsTheUndecidedAgain,
     /// Where the group begins is not committed before records are read.
     BeginsUncommitted,
+    /// A partition that was added since the group began is taken for one that was there.
+    TakesAddedPartitionsForOld,
     /// What is opening is fetched as soon as the budget lets anything be fetched.
     ResumesWhatIsOpening,
     /// A pause goes on behind the records that it threw away.
@@ -55,7 +57,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::AcknowledgesBeforeDelivering,
         Self::CommitsTheNewest,
         Self::SendsNoOffsets,
@@ -65,6 +67,7 @@ impl Mutation {
         Self::ReadsOffsetsUnstable,
         Self::SendsTheUndecidedAgain,
         Self::BeginsUncommitted,
+        Self::TakesAddedPartitionsForOld,
         Self::ResumesWhatIsOpening,
         Self::PauseSkips,
         Self::PauseIsIgnored,

@@ -212,6 +212,10 @@ impl Driver {
         let source = state.kafka.grow(&topic);
         state.kafka.sources.push(source);
         state.covers("a partition that is added");
+        let first = state.kafka.index(&TopicPartition::new(topic.clone(), 0));
+        if state.kafka.offsets.get(&first).is_some_and(|(_, metadata)| !metadata.is_empty()) {
+            state.model.added.insert(source);
+        }
         state.note("operator", || format!("adds partition {source} to {topic}"));
         state.regroup();
     }
@@ -284,6 +288,7 @@ impl State {
             Some(to) if to < committed => "an offset that is set back",
             Some(_) => "an offset that is set on",
         });
+        self.lose_mark(source);
         match to {
             None => drop(self.kafka.offsets.remove(&source)),
             Some(to) => drop(self.kafka.offsets.insert(source, (to, String::new()))),
@@ -293,6 +298,14 @@ impl State {
             // Back to where the state is.
             position if position == to => drop(self.model.apart.remove(&source)),
             Some(_) => drop(self.model.apart.insert(source)),
+        }
+    }
+
+    /// What was committed beside a partition's offset is gone: of a topic's first one, how many there were.
+    fn lose_mark(&mut self, source: P) {
+        let logs = &self.kafka.logs;
+        if logs[source].id.partition == 0 {
+            self.model.added.retain(|added| logs[*added].id.topic != logs[source].id.topic);
         }
     }
 
@@ -365,10 +378,12 @@ impl State {
             if self.state_position(source).is_some() && self.rng.chance(400) {
                 let committed = self.model.committed(source);
                 self.note("operator", || format!("puts the offset of {id} back to {committed}"));
+                self.lose_mark(source);
                 self.kafka.offsets.insert(source, (committed, String::new()));
                 continue;
             }
             self.note("operator", || format!("drops the state of {id}"));
+            self.lose_mark(source);
             for key in keys {
                 let record = Record { timestamp_ms: 0, key: Some(key), value: None, headers: Vec::new() };
                 self.kafka.logs[changelog].append(None, record);

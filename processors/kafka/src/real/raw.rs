@@ -64,11 +64,11 @@ pub(super) fn generation<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> i32 
 
 /// The ID of a topic as Kafka's own tools print it; none, where the brokers do not tell, or do not know the
 /// topic. Waits for the answer, at most so many milliseconds: none in time is the outer `None`.
-pub(super) fn topic_id<C: ClientContext>(
+pub(super) fn topic<C: ClientContext>(
     client: &Client<C>,
     topic: &str,
     wait_ms: i32,
-) -> Result<Option<Option<String>>, NulError> {
+) -> Result<Option<Option<(String, usize)>>, NulError> {
     let named = CString::new(topic)?;
     // SAFETY: the client is alive while it is borrowed. What is made here is destroyed here, once,
     // after its last use; librdkafka copies the name, and lets go of a queue that is destroyed before
@@ -89,11 +89,11 @@ pub(super) fn topic_id<C: ClientContext>(
     }
 }
 
-/// Reads the answer to a question about one topic.
+/// Reads the answer to a question about one topic: its ID and its number of partitions.
 ///
 /// # Safety
 /// The event is null or alive.
-unsafe fn described(event: *mut bindings::rd_kafka_event_t) -> Option<Option<String>> {
+unsafe fn described(event: *mut bindings::rd_kafka_event_t) -> Option<Option<(String, usize)>> {
     if event.is_null() {
         return None;
     }
@@ -115,7 +115,9 @@ unsafe fn described(event: *mut bindings::rd_kafka_event_t) -> Option<Option<Str
         let unknown = id.is_null()
             || (bindings::rd_kafka_Uuid_most_significant_bits(id) | bindings::rd_kafka_Uuid_least_significant_bits(id))
                 == 0;
-        Some(if unknown { None } else { Some(text(bindings::rd_kafka_Uuid_base64str(id))) })
+        let mut partitions = 0;
+        bindings::rd_kafka_TopicDescription_partitions(*topics, &raw mut partitions);
+        Some(if unknown { None } else { Some((text(bindings::rd_kafka_Uuid_base64str(id)), partitions)) })
     }
 }
 

@@ -14,7 +14,7 @@ use super::consumer::{class, give};
 use super::context::Log;
 use super::error::{Asked, late, passing, why};
 use super::{CALL, Connection, list, raw};
-use crate::client::{Arrived, ClientError, Take};
+use crate::client::{Arrived, ClientError, Take, TopicNow};
 
 /// How long what a client has said of a failed call is listened to.
 const SAID: Duration = Duration::from_millis(100);
@@ -129,11 +129,12 @@ impl Observer {
         Self { connection, isolation, consumer: Mutex::new(None) }
     }
 
-    /// The ID of a topic, where the brokers tell.
-    pub fn topic_id(&self, topic: &str) -> Result<Option<String>, ClientError> {
+    /// What a topic is, where the brokers tell.
+    pub fn topic(&self, topic: &str) -> Result<Option<TopicNow>, ClientError> {
         let wait_ms = i32::try_from(CALL.as_millis()).unwrap_or(i32::MAX);
-        let answer = raw::topic_id(self.consumer()?.client(), topic, wait_ms);
-        answer.map_err(|error| passing("topic_id")(error.into()))?.ok_or_else(|| late("topic_id"))
+        let answer = raw::topic(self.consumer()?.client(), topic, wait_ms);
+        let answer = answer.map_err(|error| passing("topic")(error.into()))?.ok_or_else(|| late("topic"))?;
+        Ok(answer.map(|(id, partitions)| TopicNow { id, partitions: i32::try_from(partitions).unwrap_or(i32::MAX) }))
     }
 
     pub fn consumer(&self) -> Result<Arc<BaseConsumer<Log>>, ClientError> {

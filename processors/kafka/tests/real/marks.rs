@@ -46,26 +46,28 @@ fn recreate(connection: &Connection, topic: &str) {
 fn a_mark_comes_back_with_the_topics_own_id() {
     let Some(connection) = kafka("mark") else { return };
     let (worker, id) = reading(&connection);
-    let topic_id = now(worker.kafka.topic_id(&id.topic)).unwrap().expect("brokers of today tell");
-    assert_eq!(topic_id.len(), 22, "as Kafka's tools print it: {topic_id}");
-    let mark = Mark { state: false, topic_id: Some(topic_id.clone()), skip: [5, 7].into() };
+    let topic = now(worker.kafka.topic(&id.topic)).unwrap().expect("brokers of today tell");
+    assert_eq!(topic.id.len(), 22, "as Kafka's tools print it: {}", topic.id);
+    let topic_id = Some(topic.id);
+    let mark = Mark { state: false, topic_id: topic_id.clone(), partitions: Some(7), skip: [5, 7].into() };
     commit(&worker, &id, 4, &mark.write(4));
     let opened = open(&worker, &id, None).unwrap();
     assert_eq!((opened.offset, opened.mark), (4, mark));
     commit(&worker, &id, 4, "of another tool");
     let opened = open(&worker, &id, None).unwrap();
-    assert_eq!(opened.mark, Mark { topic_id: Some(topic_id), ..Mark::default() });
+    assert_eq!(opened.mark, Mark { topic_id, partitions: Some(topic.partitions), ..Mark::default() });
 }
 
 #[test]
 fn a_topic_that_was_created_again_refuses_to_open() {
     let Some(connection) = kafka("created again") else { return };
     let (worker, id) = reading(&connection);
-    let before = now(worker.kafka.topic_id(&id.topic)).unwrap();
+    let topic_id = || now(worker.kafka.topic(&id.topic)).unwrap().map(|topic| topic.id);
+    let before = topic_id();
     recreate(&connection, &id.topic);
     fill(&connection, &id.topic, 1, 10);
     let until = Instant::now() + PATIENCE;
-    while now(worker.kafka.topic_id(&id.topic)).unwrap() == before {
+    while topic_id() == before {
         assert!(Instant::now() < until, "the same topic");
     }
     // Kafka drops a deleted topic's offsets; one that comes late, or is restored, is of the old topic.
