@@ -147,12 +147,12 @@ const PREFIX_BIT: usize = 32;
 const PREFIX_BITS: usize = 64 - PREFIX_BIT;
 const NAME_BITS: usize = PREFIX_BIT - NAME_BIT;
 
-/// For each byte the kinds that have it first, second and third.
-static TABLE: [[u64; 3]; 256] = table();
+/// For each byte the kinds that have it first, second and third; the fourth place only fills the line.
+static TABLE: [[u64; 4]; 256] = table();
 
 #[expect(clippy::indexing_slicing, reason = "it is run by the compiler, which would tell")]
-const fn table() -> [[u64; 3]; 256] {
-    let mut table = [[0; 3]; 256];
+const fn table() -> [[u64; 4]; 256] {
+    let mut table = [[0; 4]; 256];
     let mut index = 0;
     while index < KINDS.len() {
         let (kind, sets) = KINDS[index];
@@ -176,7 +176,7 @@ const fn table() -> [[u64; 3]; 256] {
 }
 
 #[expect(clippy::indexing_slicing, reason = "it is run by the compiler, which would tell")]
-const fn add(table: &mut [[u64; 3]; 256], bit: usize, sets: [Set; 3]) {
+const fn add(table: &mut [[u64; 4]; 256], bit: usize, sets: [Set; 3]) {
     let mut byte = 0;
     while byte < 256 {
         let mut place = 0;
@@ -193,7 +193,7 @@ const fn add(table: &mut [[u64; 3]; 256], bit: usize, sets: [Set; 3]) {
 
 /// The kinds that have this byte first, second and third.
 #[expect(clippy::indexing_slicing, reason = "there is an entry for every byte")]
-fn kinds(byte: u8) -> &'static [u64; 3] {
+fn kinds(byte: u8) -> &'static [u64; 4] {
     &TABLE[usize::from(byte)]
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Decoded are `\u0021` to `\u007e` but for the quote and the backslash, with any number of backslashes (JSON in
 //! JSON); `\/`; `%21` to `%7E` but for the quote, the backslash and the percent sign; U+FF01 to U+FF5E (full-width
-//! ASCII); U+3000; and the dashes that are typed for a hyphen. Everything else is as it was.
+//! ASCII); U+3000; `%20` between groups of digits or capitals; and the dashes that are typed for a hyphen. Everything
+//! else is as it was.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -28,6 +29,12 @@ impl<'a> View<'a> {
                 b'\\' | b'%' | 0xe2 | 0xe3 | 0xef => decode(rest).unwrap_or((byte, 1)),
                 byte => (byte, 1),
             };
+            // A blank between numbers or capitals separates groups of them, and no words of a query.
+            let group = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase() || matches!(byte, b'(' | b')');
+            let blank = rest.starts_with(b"%20")
+                && bytes.last().copied().is_some_and(group)
+                && rest.get(3).copied().is_some_and(group);
+            let (decoded, width) = if blank { (b'-', 3) } else { (decoded, width) };
             bytes.push(decoded);
             starts.push(at);
             at += width;

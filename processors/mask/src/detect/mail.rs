@@ -24,7 +24,8 @@ pub(crate) fn look(scan: &mut Scan<'_>, sign: usize) {
     // The user of a URL is looked at with its password; what is before a path is another host's account.
     let in_url = start >= 3 && part(text, start - 3, start) == b"://";
     let account = part(text, start, sign) == b"git";
-    if !in_url && !account {
+    let password = scan.hits.last().is_some_and(|hit| hit.detector == Detector::Url && hit.span.end == sign);
+    if !in_url && !account && !password {
         scan.hit(Detector::Email, start..end);
     }
 }

@@ -17,8 +17,21 @@ const SSN_WORDS: [&str; 4] = ["ssn", "social security", "social_security", "soci
 
 /// What says that twelve digits are something else than a person's number, however they add up.
 const OTHER_WORDS: [&str; 15] = [
-    "order", "invoice", "offset", "bytes", "size", "account", "arn:", "aws", "time", "epoch", "seq", "trace", "span",
-    "request", "build",
+    "order",
+    "invoice",
+    "offset",
+    "bytes",
+    "size",
+    "account_id",
+    "arn:",
+    "aws",
+    "time",
+    "epoch",
+    "seq",
+    "trace",
+    "span",
+    "request",
+    "build",
 ];
 const OWN_WORDS: [&str; 6] = ["mynumber", "my_number", "my number", "individual", "マイナンバー", "個人番号"];
 

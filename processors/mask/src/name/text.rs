@@ -160,7 +160,8 @@ fn named(scan: &mut Scan<'_>, name: Name, start: usize, end: usize) {
         return;
     }
     if header {
-        if name == Name::Authorization || found.contains(&b'=') {
+        let pair = run(found, 0, found.len(), |byte| byte.is_ascii_alphanumeric() || b"-_.!#$%&'*+^|~".contains(&byte));
+        if name == Name::Authorization || at(found, pair) == b'=' {
             value(name, text, first..last, scan.hits);
             scan.pass(last);
         }

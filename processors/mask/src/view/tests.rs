@@ -11,6 +11,7 @@ fn escapes_are_what_they_stand_for() {
     sees(r"eve\\u0040example.com", "eve@example.com");
     sees(r"a:\/\/b", "a://b");
     sees("a%40b%2Bc", "a@b+c");
+    sees("%2B81%2090%201234?a=b%20c", "+81-90-1234?a=b%20c");
     sees("０９０－１２３４　ｘ＠ｙ", "090-1234 x@y");
     sees("０９０ー１２３４ー５６７８", "090-1234-5678");
     sees("090‐1234−5678", "090-1234-5678");
