@@ -151,7 +151,7 @@ pub fn line(r: &mut Random) -> Line {
         19 => {
             let (frame, value) = (r.of(&ASSIGNED), secret::password(r));
             let key = r.of(&PASSWORDS);
-            framed(r, frame, key, &value, "password")
+            framed(r, frame, key, &query(frame, value), "password")
         }
         20 => {
             let (frame, value) = (r.of(&TOLD), secret::password(r));
@@ -175,10 +175,7 @@ fn anywhere(r: &mut Random, detector: &'static str, value: fn(&mut Random) -> St
     let value = value(r);
     if r.one_in(4) {
         let (frame, key) = (r.of(&NAMED), r.of(names));
-        let query = frame.contains('?');
-        let value = if query { value.replace('+', "%2B").replace(' ', "%20").replace('@', "%40") } else { value };
-        // A space in a query is no part of what is written there.
-        return framed(r, frame, key, &value, detector);
+        return framed(r, frame, key, &query(frame, value), detector);
     }
     let frame = r.of(&FRAMES);
     let escaped = if frame.starts_with('{') && r.one_in(6) {
@@ -189,6 +186,18 @@ fn anywhere(r: &mut Random, detector: &'static str, value: fn(&mut Random) -> St
     // Nested JSON needs its backslashes twice.
     let escaped = if frame.contains("\\\"") { escaped.replace("\\u", "\\\\u") } else { escaped };
     framed(r, frame, "", &escaped, detector)
+}
+
+/// A value as a query has it: RFC 3986, 2.1.
+fn query(frame: &str, value: String) -> String {
+    if !frame.contains('?') {
+        return value;
+    }
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-._~!*".contains(letter);
+    value
+        .chars()
+        .map(|letter| if plain(letter) { letter.to_string() } else { format!("%{:02X}", u32::from(letter)) })
+        .collect()
 }
 
 fn framed(r: &mut Random, frame: &str, key: &str, value: &str, detector: &'static str) -> Line {

@@ -186,7 +186,9 @@ pub(crate) fn value(name: Name, text: &[u8], span: Range<usize>, hits: &mut Vec<
     match name {
         Name::Authorization => {
             let start = credentials(text, start, end);
-            if !is_placeholder(part(text, start, end)) {
+            let found = part(text, start, end);
+            let alone = SCHEMES.iter().any(|scheme| found.eq_ignore_ascii_case(scheme.as_bytes()));
+            if !alone && !is_placeholder(found) {
                 hits.push(Hit { detector: Detector::Authorization, span: start..end });
             }
         }

@@ -118,7 +118,7 @@ fn hardware(scan: &mut Scan<'_>, start: usize, separator: u8, digits: usize, gro
     whole.len() == end - start
         && whole.iter().enumerate().all(legal)
         && !same
-        && !joined(before(text, start)) | (before(text, start) == b':' && separator != b':')
+        && (before(text, start) == b':' || !joined(before(text, start)))
         && ends(text, end)
         && !(separator == b'-' && at(text, end) == b'-')
         && scan.hit(Detector::Mac, start..end)

@@ -159,7 +159,9 @@ pub(crate) fn look_prefix(scan: &mut Scan<'_>, prefix: &Prefix, end: usize) {
         count - part(text, body, body + count).iter().rev().take_while(|byte| matches!(byte, b'.' | b'/')).count();
     // Longer than it may be, it is something else.
     let longer = at(text, body + count).is_ascii_alphanumeric();
-    let telling = part(text, body, body + count).iter().any(u8::is_ascii_digit) || count >= 32;
+    let key = part(text, body, body + count);
+    let mixed = key.iter().any(u8::is_ascii_lowercase) && key.iter().any(u8::is_ascii_uppercase);
+    let telling = mixed || key.iter().any(u8::is_ascii_digit) || count >= 32;
     if count >= prefix.least && !longer && telling {
         scan.hit(Detector::ApiKey, start..body + count);
     }

@@ -230,6 +230,8 @@ fn trunk(text: &[u8], position: usize) -> bool {
 fn separator(text: &[u8], position: usize) -> usize {
     let is = |byte: u8| matches!(byte, b' ' | b'-' | b'.' | b'(' | b')');
     let count = run(text, position, 3, is);
-    let two_marks = count == 2 && (at(text, position) == at(text, position + 1));
-    if count <= 2 && !two_marks && at(text, position + count).is_ascii_digit() { count } else { 0 }
+    // Of two one is a bracket: a dash after a blank is a sign.
+    let brackets = run(text, position, count, |byte| matches!(byte, b'(' | b')'))
+        + run(text, position + 1, count.saturating_sub(1), |byte| byte == b'(');
+    if (count == 1 || count == 2 && brackets == 1) && at(text, position + count).is_ascii_digit() { count } else { 0 }
 }

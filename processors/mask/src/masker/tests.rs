@@ -140,6 +140,7 @@ fn telephone_numbers_follow_their_plans() {
         "2026-11-21T22:03:11.123+0900",
         "2026-11-21 22:03:11,123 +09:00",
         "offset +1234567",
+        "delta +68577 -68577",
         "01-2345-6789",
         "0000012345",
         "1.5e+1000000000",
@@ -176,6 +177,8 @@ fn addresses_of_machines_are_told_from_versions_and_times() {
             ("mac 00:1a:2b:3c:4d:5e up", "00:1a:2b:3c:4d:5e"),
             ("00-1A-2B-3C-4D-5E", "00-1A-2B-3C-4D-5E"),
             ("001a.2b3c.4d5e", "001a.2b3c.4d5e"),
+            ("mac:00:1a:2b:3c:4d:5e", "00:1a:2b:3c:4d:5e"),
+            ("入力値：4e:b8:40:83:2f:a5、", "4e:b8:40:83:2f:a5"),
         ],
     );
     stays(&[

@@ -390,7 +390,7 @@ fn word_length(text: &[u8], start: usize, place: &Place) -> usize {
                 matches!(at(text, index + 1), b'"' | b'n' | b'r' | b't')
                     || at(text, index + 1) == b'\\' && at(text, index + 2) == b'"'
             }
-            b'&' | b'#' if place.query => true,
+            b'&' if place.query => true,
             b'&' | b';' => ends_here(text, index + 1) || pair_follows(text, index + 1),
             b',' => {
                 place.quoted
