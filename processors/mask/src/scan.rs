@@ -35,10 +35,16 @@ pub(crate) struct Scan<'s> {
     pub(crate) colons: usize,
 }
 
-/// The kinds of candidates; names and prefixes share the bits after them.
+/// The kinds of candidates, each a bit; names and prefixes share those after them. Of what shares a bit any first byte
+/// goes with any second and third, so that only what is rare may share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Encoded,
+    Percent,
+    Unicode,
+    Slash,
+    FullWidth,
+    Dashes,
+    LongVowel,
     Mail,
     Url,
     Number,
@@ -80,17 +86,14 @@ use Set::{Any, Capital, Digit, Edge, Hex, HexOrColon, Host, Letter, Of, One};
 
 /// What the candidates of each kind look like.
 const KINDS: [(Kind, [Set; 3]); 27] = [
-    (Kind::Encoded, [Of(b"%"), Of(b"234567"), Hex]),
-    (Kind::Encoded, [Of(b"\\"), Of(b"u"), Of(b"0")]),
-    (Kind::Encoded, [Of(b":"), Of(b"\\"), Of(b"/\\")]),
+    (Kind::Percent, [Of(b"%"), Of(b"234567"), Hex]),
+    (Kind::Unicode, [Of(b"\\"), Of(b"u"), Of(b"0")]),
+    (Kind::Slash, [Of(b":"), Of(b"\\"), Of(b"/\\")]),
     // Full-width digits, and the full-width `@`.
-    (
-        Kind::Encoded,
-        [Of(&[0xef]), Of(&[0xbc]), Of(&[0x90, 0x91, 0x92, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99, 0xa0])],
-    ),
+    (Kind::FullWidth, [One(0xef), One(0xbc), Of(&[0x90, 0x91, 0x92, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99, 0xa0])]),
     // Digits beside a dash that is no hyphen.
-    (Kind::Encoded, [Digit, Of(&[0xe2]), Of(&[0x80, 0x88])]),
-    (Kind::Encoded, [Digit, Of(&[0xe3]), Of(&[0x83])]),
+    (Kind::Dashes, [Digit, One(0xe2), Of(&[0x80, 0x88])]),
+    (Kind::LongVowel, [Digit, One(0xe3), One(0x83)]),
     (Kind::Mail, [Of(b"@"), Host, Any]),
     (Kind::Url, [Of(b":"), Of(b"/"), Of(b"/")]),
     (Kind::Number, [Edge, Digit, Digit]),
@@ -145,6 +148,9 @@ const NAMES: [&[u8]; 23] = [
 const NAME_BIT: usize = Kind::Name as usize;
 const PREFIX_BIT: usize = 32;
 const PREFIX_BITS: usize = 64 - PREFIX_BIT;
+
+/// The kinds that say that the text is to be read as a [`View`]: all before mail.
+const ENCODED: u64 = (1 << Kind::Mail as usize) - 1;
 const NAME_BITS: usize = PREFIX_BIT - NAME_BIT;
 
 /// For each byte the kinds that have it first, second and third; the fourth place only fills the line.
@@ -199,7 +205,7 @@ fn kinds(byte: u8) -> &'static [u64; 4] {
 
 /// Finds what is in `text`; the view in which it was found, where that is not the text as it is written.
 pub(crate) fn scan<'t>(text: &'t [u8], wanted: Wanted, hits: &mut Vec<Hit>) -> Option<View<'t>> {
-    if pass(text, wanted, 1 << Kind::Encoded as usize, hits) {
+    if pass(text, wanted, ENCODED, hits) {
         return None;
     }
     hits.clear();
@@ -296,7 +302,8 @@ impl Scan<'_> {
             Kind::Basic => credential::look_scheme(self, b"basic", end.saturating_sub(5)),
             Kind::Bot => issued::look_bot(self, start),
             Kind::Wide => name::text::look_wide(self, start),
-            Kind::Encoded | Kind::Name => {}
+            // What is encoded ends a pass, and names have bits of their own.
+            _ => {}
         }
     }
 }
@@ -328,7 +335,12 @@ impl Wanted {
 
 /// The kinds that have a bit of their own.
 const KINDS_BY_BIT: [Kind; NAME_BIT] = [
-    Kind::Encoded,
+    Kind::Percent,
+    Kind::Unicode,
+    Kind::Slash,
+    Kind::FullWidth,
+    Kind::Dashes,
+    Kind::LongVowel,
     Kind::Mail,
     Kind::Url,
     Kind::Number,
@@ -353,7 +365,7 @@ impl Kind {
             PrivateKey, Secret, Ssn, Url,
         };
         match self {
-            Self::Encoded => &[],
+            Self::Percent | Self::Unicode | Self::Slash | Self::FullWidth | Self::Dashes | Self::LongVowel => &[],
             Self::Mail => &[Email],
             Self::Url => &[Url],
             Self::Number => &[Card, MyNumber, Ssn, Phone],

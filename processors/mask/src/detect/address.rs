@@ -71,7 +71,7 @@ pub(crate) fn look_colon(scan: &mut Scan<'_>, colon: usize) {
     scan.colons = end;
     // A name and its colon, of which the last letters look like a group: `src:fe80::1`.
     let named = before(text, start).is_ascii_alphanumeric() || before(text, start) == b'_';
-    if named || at(text, start) == b':' && at(text, start + 1) != b':' {
+    if named || at(text, start) == b':' && (at(text, start + 1) != b':' || at(text, start + 2) == b':') {
         start += part(text, start, end).iter().position(|byte| *byte == b':').map_or(0, |colon| colon + 1);
     }
     while end > start && (before(text, end) == b'.' || before(text, end) == b':' && before(text, end - 1) != b':') {
