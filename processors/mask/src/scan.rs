@@ -411,3 +411,6 @@ impl Set {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
