@@ -121,9 +121,9 @@ impl Transactions {
         }
     }
 
-    /// Adds offsets to the transaction. librdkafka may never come back from it (2.12.1: where the group's coordinator
-    /// went away meanwhile and looking for it failed, nothing looks again before some broker's state changes). So a
-    /// thread makes the call, and is left behind with its producer if that is of no use any more.
+    /// Adds offsets to the transaction. librdkafka may never come back from it (2.12.1, its issues 5456
+    /// and 5511: where the group's coordinator is gone, nothing looks for it before some broker's state changes, and no
+    /// timeout is looked at). So a thread makes the call, and is left behind with its producer if that is of no use any more.
     pub(super) fn send_offsets(
         &self,
         offsets: &[Offset],
