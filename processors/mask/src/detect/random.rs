@@ -33,6 +33,12 @@ fn is_random(word: &[u8]) -> bool {
     if !kinds.iter().all(|kind| word.iter().any(kind)) || word.iter().all(u8::is_ascii_hexdigit) {
         return false;
     }
+    // Names of many words change between capitals and small letters twice a word; what is random does all the time.
+    let kind = |byte: u8| kinds.iter().position(|kind| kind(&byte));
+    let changes = word.iter().zip(word.iter().skip(1)).filter(|(one, next)| kind(**one) != kind(**next)).count();
+    if 3 * changes < word.len() {
+        return false;
+    }
     let mut counts = [0_u16; 256];
     for byte in word {
         if let Some(count) = counts.get_mut(usize::from(*byte)) {
