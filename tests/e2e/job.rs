@@ -1,4 +1,4 @@
-//! A job under test: a topic, a group, and the processes that share them: `weir run metrics`, or the counting worker.
+//! A job under test: a topic, a group, and the processes that share them: a worker of `weir run`, or the counting one.
 
 use std::fmt::Write;
 use std::fs;
@@ -35,6 +35,7 @@ pub(crate) fn cluster() -> &'static Kafka {
     CLUSTER.get_or_init(|| {
         let kafka = Kafka::start(3);
         kafka.create_topic("weir-dead-letters", 4, &[("max.message.bytes", "2097152")]);
+        kafka.create_topic("weir-dead-letters-logs", 4, &[("max.message.bytes", "2097152")]);
         kafka
     })
 }
@@ -44,6 +45,8 @@ pub(crate) fn cluster() -> &'static Kafka {
 pub(crate) enum Program {
     /// `weir run metrics`.
     Metrics,
+    /// `weir run logs`.
+    Logs,
     /// The counting worker.
     Counting,
 }
@@ -84,13 +87,14 @@ impl Program {
     fn worker(self) -> &'static str {
         match self {
             Self::Metrics => "metrics",
+            Self::Logs => "logs",
             Self::Counting => "counting",
         }
     }
 
     fn start(self, folder: &Path, job: &Job) -> Process {
         match self {
-            Self::Metrics => weir(folder, &["run", "metrics"]),
+            Self::Metrics | Self::Logs => weir(folder, &["run", self.worker()]),
             Self::Counting => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_counting"));
                 command.args(["--topology", "topology.toml"]);
@@ -107,19 +111,21 @@ impl Job {
         Self::on(cluster(), Program::Metrics, name, partitions, topology)
     }
 
-    /// A job on that cluster; where it counts, with the topics of its output and its state.
+    /// A job on that cluster, with the topics of its output and its state where it has them.
     pub fn on(kafka: &'static Kafka, program: Program, name: &str, partitions: i32, topology: Topology) -> Self {
         let job = Self { kafka, name: kafka.topic(name, partitions), partitions, program, topology };
+        if program != Program::Metrics {
+            kafka.create_topic(&job.output(), partitions, &[("max.message.bytes", "2097152")]);
+        }
         if program == Program::Counting {
-            kafka.create_topic(&job.output(), partitions, &[]);
             kafka.create_topic(&job.state(), partitions, &[("cleanup.policy", "compact")]);
         }
         job
     }
 
-    /// Where the counting worker writes every change.
+    /// Where the counting worker writes every change, and the logs worker every line.
     pub fn output(&self) -> String {
-        format!("{}-counts", self.name)
+        format!("{}-output", self.name)
     }
 
     /// Its changelog.
@@ -163,7 +169,12 @@ impl Job {
         let mut text = format!("[kafka]\nbrokers = [\"{brokers}\"]\n[kafka.properties]\n{properties}\n");
         write!(text, "[process]\nadmin = \"{admin}\"\n{identity}{process}\n").unwrap();
         write!(text, "[worker.{kind}]\ntopics = [\"{name}\"]\ngroup = \"{name}\"\n{worker}\n").unwrap();
-        write!(text, "[worker.{kind}.remote_write]\nurl = \"{url}\"\n{remote_write}\n").unwrap();
+        match self.program {
+            Program::Metrics | Program::Counting => {
+                write!(text, "[worker.{kind}.remote_write]\nurl = \"{url}\"\n{remote_write}\n").unwrap();
+            }
+            Program::Logs => write!(text, "[worker.{kind}.enrich]\noutput = \"{}\"\n", self.output()).unwrap(),
+        }
         text
     }
 

@@ -33,9 +33,14 @@ impl Load {
         Self { made: generator.made(), generator, producer, topic: topic.into() }
     }
 
-    /// Sends the next record, as of `now`; returns the bytes of its value.
+    /// Sends the next record of metrics, as of `now`; returns the bytes of its value.
     pub fn send(&mut self, now: UnixNanos) -> usize {
-        let record = self.generator.next(Signal::Metrics, now).unwrap();
+        self.send_next(Signal::Metrics, now)
+    }
+
+    /// Sends the next record of a signal, as of `now`; returns the bytes of its value.
+    pub fn send_next(&mut self, signal: Signal, now: UnixNanos) -> usize {
+        let record = self.generator.next(signal, now).unwrap();
         self.made.add(&record.truth);
         self.send_as(record.key, record.value)
     }

@@ -19,6 +19,7 @@ mod gateway;
 mod job;
 mod letters;
 mod load;
+mod logs;
 mod main_job;
 mod markers;
 mod receiver;

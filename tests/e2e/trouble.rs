@@ -82,6 +82,7 @@ pub(crate) fn cluster() -> (&'static Kafka, MutexGuard<'static, ()>) {
     let kafka = CLUSTER.get_or_init(|| {
         let kafka = Kafka::start(3);
         kafka.create_topic("weir-dead-letters", 4, &[("max.message.bytes", "2097152")]);
+        kafka.create_topic("weir-dead-letters-logs", 4, &[("max.message.bytes", "2097152")]);
         kafka
     });
     kafka.revive();

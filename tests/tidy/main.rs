@@ -128,7 +128,7 @@ fn only_the_runtime_and_the_binary_read_a_clock_or_sleep() {
 #[test]
 fn workers_have_the_same_rooms() {
     let rooms = ["lib.rs", "config.rs", "process.rs", "deliver.rs", "error.rs", "instruments.rs"];
-    let workers = ["processors/metrics"];
+    let workers = ["processors/metrics", "processors/logs"];
     for worker in workers {
         for entry in fs::read_dir(root().join(worker).join("src")).unwrap().map(Result::unwrap) {
             let name = entry.file_name().into_string().unwrap();

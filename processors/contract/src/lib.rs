@@ -20,7 +20,7 @@ pub use ledger::{Carried, Entry, Front, Hold, Oldest, Partition, Refused, Standi
 pub use limits::{Limits, TooLarge};
 pub use outbox::{Decision, Filled, Item, Journaled, Outbox, Released, Sharded};
 pub use processor::{Processor, StateError, Timestamp};
-pub use sink::{Failure, Next, Sink};
+pub use sink::{Failure, Next, NoSink, Sink};
 
 /// A partition of a topic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

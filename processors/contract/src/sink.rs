@@ -1,5 +1,6 @@
 //! What the outside is to the runtime.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::time::Duration;
 
@@ -52,4 +53,27 @@ pub enum Next {
         /// Why, from the worker's closed list.
         reason: &'static str,
     },
+}
+
+/// The sink of a worker that ends in Kafka: it emits nothing, so nothing reaches it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoSink;
+
+impl Sink for NoSink {
+    type Out = Infallible;
+    type Error = Infallible;
+
+    fn pack(&mut self, items: &[Item<Infallible>]) -> usize {
+        items.len()
+    }
+
+    async fn deliver(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+impl Failure for Infallible {
+    fn next(&self) -> Next {
+        match *self {}
+    }
 }

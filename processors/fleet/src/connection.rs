@@ -5,8 +5,9 @@ use std::sync::Arc;
 use weir_contract::Limits;
 use weir_kafka::real::{self, Kafka, KafkaConfig, Protocol};
 use weir_kafka::{ClientError, Identity, Start};
+use weir_logs::config::DeadLetters;
 
-use crate::topology::{self, DEAD_LETTERS, Topic, Topology, Worker};
+use crate::topology::{self, Kind, Topic, Topology, Worker};
 
 /// What a transaction may hold that is not sent yet, in bytes.
 const PRODUCE_BYTES: usize = 32 << 20;
@@ -77,13 +78,18 @@ impl Connection {
 
 /// Who a worker is to Kafka.
 pub fn identity(topology: &Topology, name: &str, worker: &Worker) -> Identity {
-    let dead_letters = topology.topics.get(DEAD_LETTERS);
+    let dead_letter_topic = worker.kind.dead_letters();
+    let limit = topology.topics.get(dead_letter_topic);
+    let limit = limit.map_or(BROKERS_LIMIT_BYTES, |topic: &Topic| topic.max_message_bytes.get_usize());
     Identity {
         worker: name.to_owned(),
         group: worker.group.clone(),
-        dead_letter_topic: DEAD_LETTERS.into(),
-        dead_letter_max_bytes: dead_letters
-            .map_or(BROKERS_LIMIT_BYTES, |topic: &Topic| topic.max_message_bytes.get_usize()),
+        dead_letter_topic: dead_letter_topic.into(),
+        // What is larger leaves only its origin: with a limit of nothing, every record does.
+        dead_letter_max_bytes: match &worker.kind {
+            Kind::Enrich(config) if config.dead_letters == DeadLetters::Origin => 0,
+            _ => limit,
+        },
         state_topic: None,
     }
 }

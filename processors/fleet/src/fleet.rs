@@ -183,6 +183,7 @@ mod tests {
         let sources = [
             include_str!("../../runtime/src/instruments.rs"),
             include_str!("../../metrics/src/instruments.rs"),
+            include_str!("../../logs/src/instruments.rs"),
             include_str!("up/receiver.rs"),
         ];
         let calls = sources.into_iter().flat_map(|source| source.split(".register").skip(1));
@@ -214,6 +215,7 @@ mod tests {
         let mut registry = Registry::with_prefix("weir");
         Instruments::new(&mut registry);
         weir_metrics::Instruments::new(&mut registry);
+        weir_logs::Instruments::new(&mut registry);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         let page = include_str!("../../../docs/instruments.md");

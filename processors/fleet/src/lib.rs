@@ -12,6 +12,7 @@ pub mod fleet;
 pub mod load;
 pub mod registry;
 pub mod signals;
+pub mod tables;
 pub mod topology;
 pub mod up;
 

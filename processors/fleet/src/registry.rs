@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use weir_contract::TopicPartition;
+use weir_contract::{NoSink, TopicPartition};
 use weir_kafka::FeedLimits;
 use weir_kafka::real;
+use weir_logs::{LogsProcessor, Rulings, SharedTables};
 use weir_metrics::{MetricsProcessor, Remote, RemoteWriteSink};
 use weir_remote_write::Symbols;
 use weir_runtime::{Settings, Worker};
 
 use crate::connection::{self, Connection};
 use crate::fleet::Fleet;
-use crate::topology::{Kind, Topology};
+use crate::tables;
+use crate::topology::{self, Kind, Topology};
 
 /// How much a batch holds: enough that what is done once a batch costs nothing, little enough that one for each
 /// partition is little of any budget.
@@ -43,6 +45,26 @@ impl Worker for Metrics {
     }
 }
 
+/// The logs worker, as the runtime runs it.
+struct Logs {
+    rulings: Rulings,
+    tables: SharedTables,
+    instruments: weir_logs::Instruments,
+}
+
+impl Worker for Logs {
+    type Processor = LogsProcessor;
+    type Sink = NoSink;
+
+    fn processor(&self, _: &TopicPartition) -> LogsProcessor {
+        LogsProcessor::new(&self.rulings, self.tables.clone(), self.instruments.clone())
+    }
+
+    fn sink(&self) -> NoSink {
+        NoSink
+    }
+}
+
 /// Starts workers by their names.
 ///
 /// # Errors
@@ -56,7 +78,7 @@ pub fn start(
     start_as(fleet, topology, names, brokers, |metrics| metrics)
 }
 
-/// Starts workers by their names, each as what `wrap` makes of it: tests put faults around them.
+/// Starts workers by their names, the metrics workers as what `wrap` makes of them: tests put faults around them.
 ///
 /// # Errors
 /// Those of [`start`].
@@ -70,33 +92,66 @@ pub fn start_as<W: Worker>(
     let prefetch = topology.process.budget.get_ref().get_usize() / PREFETCH_SHARE / names.len().max(1);
     for name in names {
         let worker = topology.worker(name)?;
-        let Kind::RemoteWrite(config) = &worker.kind;
-        let settings = Settings {
-            lanes: *topology.process.lanes.get_ref(),
-            shards: usize::try_from(*config.shards.get_ref()).unwrap_or(1),
-            max_items: usize::try_from(*config.max_samples.get_ref()).unwrap_or(1),
-            linger: (*config.linger.get_ref()).into(),
-            commit_interval: worker.commit_interval.into(),
-            commit_bytes: connection::COMMIT_BYTES,
-            revoke_timeout: worker.revoke_timeout.into(),
-            drain_timeout: worker.drain_timeout.into(),
-            tick_interval: TICK_INTERVAL,
-            start: connection::start(worker),
-            batch: BATCH,
-            seed: connection::random(),
-        };
-        let instruments = weir_metrics::Instruments::new(
-            fleet.registry().lock().sub_registry_with_label(("worker".into(), name.clone().into())),
-        );
-        let metrics = Metrics {
-            remote: Remote::new(config, instruments.clone()).with_context(|| format!("worker {name}"))?,
-            // What bounds it are the series caches of the partitions.
-            symbols: Symbols::new(usize::MAX),
-            config: config.clone(),
-            instruments,
-        };
         let connection = Connection::new(topology, worker, brokers.clone(), prefetch);
-        fleet.start(wrap(metrics), connection::identity(topology, name, worker), settings, connection)?;
+        let identity = connection::identity(topology, name, worker);
+        match &worker.kind {
+            Kind::RemoteWrite(config) => {
+                let settings = Settings {
+                    shards: usize::try_from(*config.shards.get_ref()).unwrap_or(1),
+                    max_items: usize::try_from(*config.max_samples.get_ref()).unwrap_or(1),
+                    linger: (*config.linger.get_ref()).into(),
+                    ..settings(topology, worker)
+                };
+                let metrics = metrics(fleet, config, name)?;
+                fleet.start(wrap(metrics), identity, settings, connection)?;
+            }
+            Kind::Enrich(config) => {
+                let logs = logs(fleet, config, name)?;
+                fleet.start(logs, identity, settings(topology, worker), connection)?;
+            }
+        }
     }
     Ok(())
+}
+
+/// How a worker runs that delivers nothing to the outside.
+fn settings(topology: &Topology, worker: &topology::Worker) -> Settings {
+    Settings {
+        lanes: *topology.process.lanes.get_ref(),
+        shards: 1,
+        max_items: 1,
+        linger: std::time::Duration::ZERO,
+        commit_interval: worker.commit_interval.into(),
+        commit_bytes: connection::COMMIT_BYTES,
+        revoke_timeout: worker.revoke_timeout.into(),
+        drain_timeout: worker.drain_timeout.into(),
+        tick_interval: TICK_INTERVAL,
+        start: connection::start(worker),
+        batch: BATCH,
+        seed: connection::random(),
+    }
+}
+
+fn metrics(fleet: &Fleet, config: &weir_metrics::Config, name: &str) -> anyhow::Result<Metrics> {
+    let registry = fleet.registry();
+    let mut registry = registry.lock();
+    let instruments =
+        weir_metrics::Instruments::new(registry.sub_registry_with_label(("worker".into(), name.to_owned().into())));
+    Ok(Metrics {
+        remote: Remote::new(config, instruments.clone()).with_context(|| format!("worker {name}"))?,
+        // What bounds it are the series caches of the partitions.
+        symbols: Symbols::new(usize::MAX),
+        config: config.clone(),
+        instruments,
+    })
+}
+
+fn logs(fleet: &Fleet, config: &weir_logs::Config, name: &str) -> anyhow::Result<Logs> {
+    let registry = fleet.registry();
+    let mut registry = registry.lock();
+    let instruments =
+        weir_logs::Instruments::new(registry.sub_registry_with_label(("worker".into(), name.to_owned().into())));
+    let rulings = Rulings::new(config).with_context(|| format!("worker {name}"))?;
+    let tables = tables::keep(name, config, instruments.clone()).with_context(|| format!("worker {name}"))?;
+    Ok(Logs { rulings, tables, instruments })
 }

@@ -20,7 +20,7 @@ use serde::Deserialize;
 use weir_config::{ByteSize, Checker, Document, Problems, Reference, Resolve, Spanned, quoted, unset};
 
 pub use kafka::{KafkaConfig, Mechanism, Protocol, Security};
-pub use topic::{Compression, DEAD_LETTERS, Topic, TopicDefaults};
+pub use topic::{Compression, DEAD_LETTERS, LOGS_DEAD_LETTERS, Topic, TopicDefaults};
 pub use worker::{Encoding, GroupProtocol, Kind, Start, Worker};
 
 /// The file that is read where none is named.

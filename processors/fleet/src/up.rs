@@ -2,6 +2,7 @@
 //!
 //! An embedded Kafka, a generator, the workers, and receivers that judge what arrives against what the generator made.
 
+mod lines;
 mod outstanding;
 mod prometheus;
 mod receiver;
@@ -25,8 +26,9 @@ pub use summary::Summary;
 
 use crate::fleet::Fleet;
 use crate::registry::Metrics;
-use crate::topology::{DEAD_LETTERS, Kind, Topology};
+use crate::topology::{DEAD_LETTERS, Kind, LOGS_DEAD_LETTERS, Topology};
 use crate::{admin, connection, load, registry};
+use lines::Lines;
 use outstanding::Outstanding;
 use receiver::Judge;
 use table::{Display, Row};
@@ -63,6 +65,7 @@ struct Up {
     fleet: Fleet,
     judge: Judge,
     outstanding: Arc<Outstanding>,
+    lines: Lines,
     started: Instant,
 }
 
@@ -90,8 +93,9 @@ pub async fn run<W: Worker>(
         None => receiver::serve(judge.clone()).await?,
     };
     for worker in topology.workers.values_mut() {
-        let Kind::RemoteWrite(config) = &mut worker.kind;
-        config.url = weir_config::unset(url.clone());
+        if let Kind::RemoteWrite(config) = &mut worker.kind {
+            config.url = weir_config::unset(url.clone());
+        }
     }
 
     let mut fleet = Fleet::new(&topology);
@@ -101,7 +105,8 @@ pub async fn run<W: Worker>(
     let address = admin::serve(options.admin.unwrap_or(topology.process.admin), fleet.shown()).await?;
     tracing::info!(admin = %address, "up; the embedded Kafka's data dies with this process");
     let outstanding = Arc::new(Outstanding::new(&topology));
-    let up = Up { topology, embedded, fleet, judge, outstanding, started: Instant::now() };
+    let lines = Lines::judge(&topology, judge.clone())?;
+    let up = Up { topology, embedded, fleet, judge, outstanding, lines, started: Instant::now() };
     up.serve(generator, options, stop).await
 }
 
@@ -125,9 +130,10 @@ impl Up {
 
         self.settle(&mut watch).await?;
         watch.last(&self)?;
-        let Self { topology, embedded, fleet, judge, started, .. } = self;
+        let Self { topology, embedded, fleet, judge, lines, started, .. } = self;
         fleet.stop();
         tokio::task::spawn_blocking(|| fleet.join()).await.context("waiting for the workers")??;
+        tokio::task::spawn_blocking(|| lines.finish()).await.context("waiting for the last lines")??;
         if let Some(url) = &options.prometheus {
             prometheus::ask(url, &judge, started.elapsed()).await?;
         }
@@ -200,14 +206,16 @@ fn output(record: Record, partition: TopicPartition) -> Output {
 fn dead_letters(topology: &Topology) -> anyhow::Result<BTreeMap<String, u64>> {
     let admin = Admin::open(&connection::brokers(topology, true), "weir-up")?;
     let mut letters = BTreeMap::new();
-    let partitions = topology.topics.get(DEAD_LETTERS).map_or(0, |topic| topic.partitions);
-    for partition in 0..i32::try_from(partitions)? {
-        admin.scan(&TopicPartition::new(DEAD_LETTERS, partition), 0, &mut |record| {
-            for (_, topic) in record.headers.filter(|(name, _)| *name == "weir.dlq.topic") {
-                *letters.entry(String::from_utf8_lossy(topic).into_owned()).or_default() += 1;
-            }
-            true
-        })?;
+    for name in [DEAD_LETTERS, LOGS_DEAD_LETTERS] {
+        let partitions = topology.topics.get(name).map_or(0, |topic| topic.partitions);
+        for partition in 0..i32::try_from(partitions)? {
+            admin.scan(&TopicPartition::new(name, partition), 0, &mut |record| {
+                for (_, topic) in record.headers.filter(|(name, _)| *name == "weir.dlq.topic") {
+                    *letters.entry(String::from_utf8_lossy(topic).into_owned()).or_default() += 1;
+                }
+                true
+            })?;
+        }
     }
     Ok(letters)
 }
@@ -244,7 +252,12 @@ impl Watch {
                 worker: running.name.clone(),
                 records_per_second: rate(totals.records, before.0),
                 bytes_per_second: rate(totals.bytes, before.1),
-                lag_records: up.outstanding.records(),
+                lag_records: up.outstanding.records_of(|topic| {
+                    up.topology
+                        .workers
+                        .get(&running.name)
+                        .is_some_and(|worker| worker.topics.iter().any(|of| of == topic))
+                }),
                 delivered: totals.delivered,
                 dead_letters: totals.dead_letters,
                 under_way_bytes: up.fleet.under_way_bytes() as u64,

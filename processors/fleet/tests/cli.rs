@@ -50,19 +50,25 @@ fn parts(output: &Output) -> (i32, String, String) {
 fn without_a_file_the_defaults_are_checked_and_it_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let (code, out, err) = parts(&weir(dir.path(), &["check"], &[("WEIR_PROCESS__LANES", "2")]));
-    assert_eq!((code, err.as_str()), (0, "weir: there is no topology.toml here: these are the defaults\n"));
+    let (first, notices) = err.split_once('\n').unwrap();
+    assert_eq!((code, first), (0, "weir: there is no topology.toml here: these are the defaults"));
+    assert!(notices.lines().all(|notice| notice.starts_with("weir: worker.logs: mask: ")), "{notices}");
+    assert!(notices.contains("ipv4: pseudonymise needs a key"), "{notices}");
     let expected = "\
 kafka    127.0.0.1:9092 (plaintext)
 process  budget 256MiB, lanes 2, admin 127.0.0.1:9464
 
  worker   kind          topics             group         start     delivers to
+ logs     enrich        telemetry-logs     weir-logs     earliest  topic telemetry-logs-enriched
  metrics  remote_write  telemetry-metrics  weir-metrics  earliest  http://127.0.0.1:9090/api/v1/write
 
- topic              partitions  retention  compression  largest record  replicas (in sync)
- telemetry-logs     6           14d        producer     1MiB            3 (2)
- telemetry-metrics  12          30d        snappy       1MiB            3 (2)
- telemetry-traces   8           7d         producer     1MiB            3 (2)
- weir-dead-letters  4           30d        producer     2MiB            3 (2)
+ topic                    partitions  retention  compression  largest record  replicas (in sync)
+ telemetry-logs           6           14d        producer     1MiB            3 (2)
+ telemetry-logs-enriched  6           14d        producer     2MiB            3 (2)
+ telemetry-metrics        12          30d        snappy       1MiB            3 (2)
+ telemetry-traces         8           7d         producer     1MiB            3 (2)
+ weir-dead-letters        4           30d        producer     2MiB            3 (2)
+ weir-dead-letters-logs   4           30d        producer     2MiB            3 (2)
 ";
     assert_eq!(out, expected);
 }

@@ -68,7 +68,7 @@ fn wrong_flags_exit_with_2_and_name_the_right_ones() {
         (&["topics", "plan", "--yes"], "--yes"),
         (&["topics", "delete"], "delete"),
         (&["lag", "--max-records", "few"], "--max-records"),
-        (&["lag", "nosuchworker"], "there are: metrics"),
+        (&["lag", "nosuchworker"], "there are: logs, metrics"),
         (&["generate", "--signal", "metrics,log"], "logs"),
         (&["generate", "--rate", "0"], "above 0"),
         (&["generate", "--incident", "flood"], "stream-delay"),
@@ -76,7 +76,7 @@ fn wrong_flags_exit_with_2_and_name_the_right_ones() {
         (&["generate", "--duration", "soon"], "--duration"),
         (&["mask", "--class", "web"], "access, app, audit, security, job, infra"),
         (&["mask", "--topology", "none.toml"], "--topology"),
-        (&["replay", "nosuchworker", "--from", "0"], "there are: metrics"),
+        (&["replay", "nosuchworker", "--from", "0"], "there are: logs, metrics"),
         (&["replay", "metrics"], "--from"),
         (&["replay", "metrics", "--from", "soon"], "a time ago such as 2h"),
         (&["check", "--live", "--acls"], "cannot be used with"),
@@ -89,8 +89,8 @@ fn wrong_flags_exit_with_2_and_name_the_right_ones() {
         (&["dlq", "show", "--partition=-1"], "--partition"),
         (&["dlq", "redrive", "--all"], "--all"),
         (&["state", "show"], "WORKER"),
-        (&["state", "show", "nosuchworker"], "there are: metrics"),
-        (&["state", "reset", "nosuchworker", "--yes"], "there are: metrics"),
+        (&["state", "show", "nosuchworker"], "there are: logs, metrics"),
+        (&["state", "reset", "nosuchworker", "--yes"], "there are: logs, metrics"),
     ] {
         let (code, out, err) = weir(args, &[]);
         assert_eq!((code, out.as_str()), (2, ""), "{args:?}: {err}");

@@ -245,7 +245,8 @@ impl Config {
                 at.problem(format.columns.span(), &format!("{path}.columns"), message);
             }
             let same = |earlier: &&Delimited| {
-                earlier.columns.get_ref().len() == columns.len() && earlier.separator.get_ref() == format.separator.get_ref()
+                earlier.columns.get_ref().len() == columns.len()
+                    && earlier.separator.get_ref() == format.separator.get_ref()
             };
             if let Some(earlier) = self.delimited.iter().take(index).find(same) {
                 let message = format!(

@@ -53,7 +53,7 @@ async fn serve(args: &Args, topology: &Topology) -> anyhow::Result<()> {
 
 fn start(fleet: &mut Fleet, args: &Args, topology: &Topology) -> anyhow::Result<()> {
     let worker = topology.workers.get(NAME).context("the topology has no worker called counting")?;
-    let Kind::RemoteWrite(config) = &worker.kind;
+    let Kind::RemoteWrite(config) = &worker.kind else { anyhow::bail!("counting writes to a receiver") };
     let settings = Settings {
         lanes: *topology.process.lanes.get_ref(),
         shards: 2,

@@ -79,6 +79,15 @@ fn show(args: &Args, topology: &Topology, origin: &Origin) -> anyhow::Result<Ans
             (_, true) => acls::shown(topology),
             _ => tables(topology),
         })?;
+        for (name, worker) in &topology.workers {
+            if let Kind::Enrich(config) = &worker.kind {
+                config
+                    .mask
+                    .notices()
+                    .iter()
+                    .for_each(|notice| super::remark(&format!("worker.{name}: mask: {notice}")));
+            }
+        }
     }
     if problems > 0 {
         super::remark(&format!("{problems} problem{}", if problems == 1 { "" } else { "s" }));
@@ -155,6 +164,7 @@ fn sink(kind: &Kind) -> String {
             }
             Err(_) => String::new(),
         },
+        Kind::Enrich(config) => format!("topic {}", config.output.get_ref()),
     }
 }
 

@@ -46,6 +46,9 @@ pub enum Command {
 /// Which letters.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Filter {
+    /// The dead-letter topic: logs have one of their own, weir-dead-letters-logs [default: weir-dead-letters].
+    #[arg(long, value_name = "TOPIC")]
+    pub letters: Option<String>,
     /// Only letters of that worker.
     #[arg(long, value_name = "NAME")]
     pub worker: Option<String>,

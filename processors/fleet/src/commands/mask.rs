@@ -3,9 +3,10 @@
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
 
 use anyhow::Context;
-use weir_mask::{Class, Config, Counts, Field, Masker, Outcome};
+use weir_mask::{Class, Counts, Field, Masker, Outcome};
 
 use crate::cli::{Answer, Common};
+use crate::topology::{self, Kind};
 
 /// The longest line, in bytes; one that goes on is masked in parts of this size.
 const LINE_BYTES_MAX: u64 = 16 << 20;
@@ -14,7 +15,8 @@ const LINE_BYTES_MAX: u64 = 16 << 20;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  weir mask < app.log\n  \
     tail -f access.log | weir mask --class access\n  weir mask --explain <<< 'login of eve@example.com failed'\n\n\
-    The rules are the default ones, without a key: what would be hashed or pseudonymised is redacted.\n\
+    The rules are those of a logs worker of the topology; without a key, what would be hashed or pseudonymised is\n\
+    redacted.\n\
     With --explain a tab and, for example, `email 9..24 redact` follow a line for each place where something was\n\
     found, kept or not; the numbers are bytes of the line, from 0, the end not included.\n\n\
     Exit codes: 0 all lines were read and written, 2 they could not be.")]
@@ -25,17 +27,21 @@ pub struct Args {
     /// Add what was found: detector, span and action.
     #[arg(long)]
     pub explain: bool,
+    /// The logs worker whose rules count.
+    #[arg(long, value_name = "NAME", default_value = "logs")]
+    pub worker: String,
 }
 
 /// Masks standard input, line for line, to standard output.
 ///
 /// # Errors
-/// The input cannot be read or the output not written, or a topology is named.
+/// The topology has problems, or no logs worker of that name; the input cannot be read or the output not written.
 pub fn run(args: &Args, common: &Common) -> anyhow::Result<Answer> {
-    if common.topology.is_some() {
-        anyhow::bail!("no worker of a topology masks: leave --topology out to use the default rules");
-    }
-    let masker = Masker::new(&Config::default()).context("could not use the default rules")?;
+    let (topology, _) = topology::load(common.topology.as_deref())?;
+    let Kind::Enrich(config) = &topology.worker(&args.worker)?.kind else {
+        anyhow::bail!("worker {:?} is no logs worker: it masks nothing", args.worker);
+    };
+    let masker = Masker::new(&config.mask).context("could not use the worker's rules")?;
     let input = BufReader::new(std::io::stdin());
     match lines(args, &masker, input, BufWriter::new(std::io::stdout().lock())) {
         // A reader that has seen enough (`| head`) is no error.
@@ -98,14 +104,14 @@ mod tests {
     use super::*;
 
     fn text(args: &Args, input: &[u8]) -> Vec<u8> {
-        let (masker, mut out) = (Masker::new(&Config::default()).unwrap(), Vec::new());
+        let (masker, mut out) = (Masker::new(&weir_mask::Config::default()).unwrap(), Vec::new());
         lines(args, &masker, BufReader::with_capacity(16, input), &mut out).unwrap();
         out
     }
 
     #[test]
     fn a_line_stays_a_line_whatever_its_bytes() {
-        let args = Args { class: Class::App, explain: false };
+        let args = Args { class: Class::App, explain: false, worker: String::new() };
         assert_eq!(text(&args, b""), b"");
         assert_eq!(text(&args, b"\n\nplain\r\n"), b"\n\nplain\r\n");
         assert_eq!(text(&args, b"eve@example.com"), b"[REDACTED:email]");
@@ -115,11 +121,11 @@ mod tests {
 
     #[test]
     fn explanations_count_the_bytes_of_the_line() {
-        let args = Args { class: Class::Audit, explain: true };
+        let args = Args { class: Class::Audit, explain: true, worker: String::new() };
         let line = b"\xffeve@example.com password=hunter2\n";
         let masked = b"\xffeve@example.com password=[REDACTED:password]\tpassword 26..33 redact\n";
         assert_eq!(text(&args, line), masked);
-        let args = Args { class: Class::App, explain: true };
+        let args = Args { class: Class::App, explain: true, worker: String::new() };
         assert_eq!(text(&args, b"to eve@example.com\n"), b"to [REDACTED:email]\temail 3..18 redact\n");
     }
 }

@@ -100,9 +100,11 @@ fn an_empty_file_means_the_defaults() {
         topics,
         [
             "telemetry-logs 6 14d producer",
+            "telemetry-logs-enriched 6 14d producer",
             "telemetry-metrics 12 30d snappy",
             "telemetry-traces 8 7d producer",
             "weir-dead-letters 4 30d producer",
+            "weir-dead-letters-logs 4 30d producer",
         ]
     );
     assert_eq!(topology.topics[DEAD_LETTERS].replication_factor, 3);
@@ -116,9 +118,16 @@ fn an_empty_file_means_the_defaults() {
         revoke_timeout: weir_config::Duration::from_secs(1),
         commit_interval: weir_config::Duration::from_secs(1),
         encoding: Encoding::Auto,
-        kind: Kind::RemoteWrite(weir_metrics::Config::default()),
+        kind: Kind::RemoteWrite(Box::default()),
     };
-    assert_eq!(topology.workers, BTreeMap::from([("metrics".to_owned(), expected)]));
+    let logs = Worker {
+        topics: vec!["telemetry-logs".to_owned()],
+        group: "weir-logs".to_owned(),
+        commit_interval: weir_config::Duration::from_millis(100),
+        kind: Kind::Enrich(Box::default()),
+        ..expected.clone()
+    };
+    assert_eq!(topology.workers, BTreeMap::from([("logs".to_owned(), logs), ("metrics".to_owned(), expected)]));
 }
 
 /// The key and value of a line such as `#linger = "200ms"`; prose and examples have a space after the `#`.
@@ -177,9 +186,9 @@ fn every_key_is_read() {
     assert_eq!(worker.drain_timeout, weir_config::Duration::from_secs(30));
     assert_eq!(worker.revoke_timeout, weir_config::Duration::from_secs(2));
     assert_eq!(worker.commit_interval, weir_config::Duration::from_millis(500));
-    let Kind::RemoteWrite(config) = &worker.kind;
+    let Kind::RemoteWrite(config) = &worker.kind else { panic!() };
     assert_eq!(config.url.get_ref(), "https://prometheus:9090/api/v1/write?token=hunter4");
-    let Kind::RemoteWrite(config) = &topology.workers["metrics-tokyo"].kind;
+    let Kind::RemoteWrite(config) = &topology.workers["metrics-tokyo"].kind else { panic!() };
     assert_eq!(*config.shards.get_ref(), 8);
     assert_eq!(topology.workers["metrics-tokyo"].group, "weir-metrics-tokyo");
 }
@@ -429,14 +438,48 @@ fn a_group_belongs_to_one_worker() {
     problems(&[("\"own-group\"", "\" \"")], &["38:9: worker.metrics.group: expected a name, not an empty one"]);
 }
 
+/// Every problem of a topology of a logs worker.
+#[track_caller]
+fn logs_problems(text: &str, want: &str) {
+    let found = parse(text, &[]).unwrap_err();
+    assert!(found.contains(want), "{want} is not in\n{found}");
+}
+
+#[test]
+fn a_logs_worker_that_would_read_its_own_output_or_lacks_a_file_is_a_problem() {
+    logs_problems(
+        "[worker.logs]\ntopics = [\"^telemetry-logs\"]\n",
+        "worker.logs.enrich.output: is among its own topics",
+    );
+    logs_problems(
+        "[worker.logs.enrich]\noutput = \"telemetry-logs\"\n",
+        "topology.toml:2:10: worker.logs.enrich.output: is among",
+    );
+    let missing = "[[worker.logs.enrich.lookup]]\nfile = \"no/such/file.csv\"\nkey = \"host.name\"\n";
+    logs_problems(missing, "topology.toml:2:8: worker.logs.enrich.lookup[0].file: could not open no/such/file.csv");
+    let broken = "[worker.logs.enrich.geoip]\ncity = \"Cargo.toml\"\n";
+    logs_problems(
+        broken,
+        "topology.toml:2:8: worker.logs.enrich.geoip.city: could not use Cargo.toml: it is no MaxMind database",
+    );
+}
+
+#[test]
+fn a_worker_has_one_kind() {
+    let both = "[worker.both.enrich]\n[worker.both.remote_write]\n";
+    logs_problems(both, "worker.both: has two kinds, `enrich` and `remote_write`: make two workers of it");
+}
+
 #[test]
 fn a_worker_of_another_name_needs_a_kind() {
     problems(
         &[("[worker.metrics-tokyo.remote_write]\nshards = 8", "[worker.tokyo]\n[worker.\"a b\".remote_writ]")],
         &[
-            "49:9: worker.tokyo: nothing says what it does: add its kind as a table below it; known is `remote_write`",
+            "49:9: worker.tokyo: nothing says what it does: add its kind as a table below it; known are \
+             `enrich` and `remote_write`",
             "50:9: worker.\"a b\": expected letters, digits, underscores and dashes as a worker's name",
-            "50:9: worker.\"a b\": nothing says what it does: add its kind as a table below it; known is `remote_write`",
+            "50:9: worker.\"a b\": nothing says what it does: add its kind as a table below it; known are \
+             `enrich` and `remote_write`",
             "50:15: worker.\"a b\".remote_writ: unknown key; did you mean `remote_write`?",
         ],
     );
@@ -490,11 +533,11 @@ fn variables_override_the_file_and_the_defaults() {
     assert_eq!(topology.topics["telemetry-logs"].partitions, 9);
     assert_eq!(topology.topics["own"].retention, weir_config::Duration::from_days(3));
     assert_eq!(topology.workers["metrics"].topics, ["other", "^metrics-.*$"]);
-    let Kind::RemoteWrite(metrics) = &topology.workers["metrics"].kind;
+    let Kind::RemoteWrite(metrics) = &topology.workers["metrics"].kind else { panic!() };
     assert_eq!(metrics.url.get_ref(), "http://other:9090/");
-    let Kind::RemoteWrite(tokyo) = &topology.workers["metrics-tokyo"].kind;
+    let Kind::RemoteWrite(tokyo) = &topology.workers["metrics-tokyo"].kind else { panic!() };
     assert_eq!(*tokyo.shards.get_ref(), 16);
-    let Kind::RemoteWrite(osaka) = &topology.workers["metrics-osaka"].kind;
+    let Kind::RemoteWrite(osaka) = &topology.workers["metrics-osaka"].kind else { panic!() };
     assert!(osaka.promote_scope_metadata);
 }
 
@@ -526,7 +569,7 @@ fn a_variables_problems_name_the_variable() {
         "WEIR_WORKER__METRICS__REMOTE_WRITE__URL: worker.metrics.remote_write.url: \
          a URL is shown in logs and tables: it must not hold a user name or password",
         "WEIR_WORKER____: worker.\"\".\"\": unknown key; known are `topics`, `group`, `start`, `group_protocol`, \
-         `drain_timeout`, `revoke_timeout`, `commit_interval`, `encoding`, `remote_write`",
+         `drain_timeout`, `revoke_timeout`, `commit_interval`, `encoding`, `remote_write`, `enrich`",
     ];
     assert_eq!(found, expected.join("\n"));
 }

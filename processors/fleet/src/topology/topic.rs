@@ -8,6 +8,9 @@ use weir_config::{ByteSize, Checker, Duration, Spanned, unset};
 /// Where records go that no worker can use.
 pub const DEAD_LETTERS: &str = "weir-dead-letters";
 
+/// The same for logs: what cannot be read cannot be masked, so it may have an ACL of its own.
+pub const LOGS_DEAD_LETTERS: &str = "weir-dead-letters-logs";
+
 /// A topic, with every default filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topic {
@@ -75,9 +78,15 @@ pub(super) struct Known {
 /// larger than one.
 pub(super) const DEFAULTS: &[(&str, Known)] = &[
     ("telemetry-logs", Known::signal(6, Duration::from_days(14))),
+    // Enriched records are larger than their sources.
+    (
+        weir_logs::config::OUTPUT,
+        Known { max_message_bytes: ByteSize::mib(2), ..Known::signal(6, Duration::from_days(14)) },
+    ),
     ("telemetry-metrics", Known { compression: Compression::Snappy, ..Known::signal(12, Duration::from_days(30)) }),
     ("telemetry-traces", Known::signal(8, Duration::from_days(7))),
     (DEAD_LETTERS, Known { max_message_bytes: ByteSize::mib(2), ..Known::signal(4, Duration::from_days(30)) }),
+    (LOGS_DEAD_LETTERS, Known { max_message_bytes: ByteSize::mib(2), ..Known::signal(4, Duration::from_days(30)) }),
 ];
 
 impl Known {

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use weir_config::{Checker, Duration, Spanned, unset};
 
-use super::topic::check_name;
+use super::topic::{DEAD_LETTERS, LOGS_DEAD_LETTERS, check_name};
 
 /// A worker, with every default filled in.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +37,9 @@ pub struct Worker {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
     /// `remote_write`: OTLP metrics to Prometheus.
-    RemoteWrite(weir_metrics::Config),
+    RemoteWrite(Box<weir_metrics::Config>),
+    /// `enrich`: OTLP logs to another topic, parsed, enriched and masked.
+    Enrich(Box<weir_logs::Config>),
 }
 
 /// Where a group without offsets begins.
@@ -77,7 +79,7 @@ pub enum Encoding {
 }
 
 /// The workers that are there without being written.
-pub(super) const DEFAULTS: &[&str] = &["metrics"];
+pub(super) const DEFAULTS: &[&str] = &["logs", "metrics"];
 
 /// `[worker.NAME]` as it is written; every kind is an optional table of its own.
 #[derive(Debug, Clone, Deserialize)]
@@ -89,9 +91,10 @@ pub(super) struct Table {
     pub(super) group_protocol: GroupProtocol,
     drain_timeout: Spanned<Duration>,
     revoke_timeout: Spanned<Duration>,
-    commit_interval: Spanned<Duration>,
+    commit_interval: Option<Spanned<Duration>>,
     encoding: Encoding,
-    remote_write: Option<weir_metrics::Config>,
+    remote_write: Option<Box<weir_metrics::Config>>,
+    enrich: Option<Box<weir_logs::Config>>,
 }
 
 impl Kind {
@@ -99,6 +102,7 @@ impl Kind {
     pub fn name(&self) -> &'static str {
         match self {
             Self::RemoteWrite(_) => "remote_write",
+            Self::Enrich(_) => "enrich",
         }
     }
 
@@ -110,6 +114,34 @@ impl Kind {
         match self {
             // The same sample once more changes nothing.
             Self::RemoteWrite(_) => Ok(()),
+            Self::Enrich(_) => {
+                Err("its records would be in its output topic twice: replay it with a worker of its own, \
+                 with another name, group and output")
+            }
+        }
+    }
+
+    /// The topic that it writes to, where it ends in Kafka.
+    pub fn output(&self) -> Option<&str> {
+        match self {
+            Self::RemoteWrite(_) => None,
+            Self::Enrich(config) => Some(config.output.get_ref()),
+        }
+    }
+
+    /// The topic of its dead letters.
+    pub fn dead_letters(&self) -> &'static str {
+        match self {
+            Self::RemoteWrite(_) => DEAD_LETTERS,
+            Self::Enrich(_) => LOGS_DEAD_LETTERS,
+        }
+    }
+
+    /// How often it commits where nothing is written: where it ends in Kafka, nobody sees its output before.
+    fn commit_interval(&self) -> Duration {
+        match self {
+            Self::RemoteWrite(_) => Duration::from_secs(1),
+            Self::Enrich(_) => Duration::from_millis(100),
         }
     }
 
@@ -117,6 +149,7 @@ impl Kind {
     fn topics(&self) -> Vec<String> {
         match self {
             Self::RemoteWrite(_) => vec!["telemetry-metrics".to_owned()],
+            Self::Enrich(_) => vec!["telemetry-logs".to_owned()],
         }
     }
 }
@@ -130,9 +163,10 @@ impl Default for Table {
             group_protocol: GroupProtocol::default(),
             drain_timeout: unset(Duration::from_secs(20)),
             revoke_timeout: unset(Duration::from_secs(1)),
-            commit_interval: unset(Duration::from_secs(1)),
+            commit_interval: None,
             encoding: Encoding::default(),
             remote_write: None,
+            enrich: None,
         }
     }
 }
@@ -140,8 +174,11 @@ impl Default for Table {
 impl Table {
     /// A worker that is there by default knows its kind.
     pub(super) fn add_default_kind(&mut self, name: &str) {
-        if DEFAULTS.contains(&name) {
-            self.remote_write.get_or_insert_default();
+        match name {
+            _ if self.remote_write.is_some() || self.enrich.is_some() => {}
+            "metrics" => self.remote_write = Some(Box::default()),
+            "logs" => self.enrich = Some(Box::default()),
+            _ => {}
         }
     }
 
@@ -165,14 +202,42 @@ impl Table {
             at.problem(self.drain_timeout.span(), "drain_timeout", message);
         }
         at.within(&self.revoke_timeout, "revoke_timeout", Duration::from_secs(0)..=Duration::from_secs(30));
-        at.within(&self.commit_interval, "commit_interval", Duration::from_millis(10)..=Duration::from_mins(1));
-        match &self.remote_write {
-            Some(config) => config.check(&mut at.under("remote_write")),
-            None => {
-                let message = "nothing says what it does: add its kind as a table below it; known is `remote_write`";
+        if let Some(interval) = &self.commit_interval {
+            at.within(interval, "commit_interval", Duration::from_millis(10)..=Duration::from_mins(1));
+        }
+        match (&self.remote_write, &self.enrich) {
+            (Some(config), None) => config.check(&mut at.under("remote_write")),
+            (None, Some(config)) => {
+                config.check(&mut at.under("enrich"));
+                self.check_output(config, &mut at.under("enrich"));
+            }
+            (Some(_), Some(_)) => {
+                at.problem(name.span(), "", "has two kinds, `enrich` and `remote_write`: make two workers of it");
+            }
+            (None, None) => {
+                let message = "nothing says what it does: add its kind as a table below it; known are `enrich` and \
+                               `remote_write`";
                 at.problem(name.span(), "", message);
             }
         }
+    }
+
+    /// Reports an output that the worker would read again, and files that are not there or not what they should be.
+    fn check_output(&self, config: &weir_logs::Config, at: &mut Checker<'_>) {
+        let output = &config.output;
+        if let Err(message) = check_name(output.get_ref()) {
+            at.problem(output.span(), "output", message);
+        }
+        let default = ["telemetry-logs".to_owned()];
+        let topics = self.topics.as_ref().map_or(&default[..], |topics| topics.get_ref().as_slice());
+        let matches = |topic: &String| {
+            topic == output.get_ref()
+                || (topic.starts_with('^') && regex::Regex::new(topic).is_ok_and(|all| all.is_match(output.get_ref())))
+        };
+        if topics.iter().any(matches) {
+            at.problem(output.span(), "output", "is among its own topics: it would read what it has written, for ever");
+        }
+        crate::tables::check(config, at);
     }
 
     /// Reports a group that another worker has; `groups` are those seen, with their workers.
@@ -196,7 +261,7 @@ impl Table {
     /// The worker; none without a kind, which is a problem.
     pub(super) fn resolved(self, name: &str) -> Option<Worker> {
         let group = self.group_of(name);
-        let kind = Kind::RemoteWrite(self.remote_write?);
+        let kind = self.remote_write.map(Kind::RemoteWrite).or(self.enrich.map(Kind::Enrich))?;
         Some(Worker {
             topics: self.topics.map_or_else(|| kind.topics(), Spanned::into_inner),
             group,
@@ -204,7 +269,7 @@ impl Table {
             group_protocol: self.group_protocol,
             drain_timeout: self.drain_timeout.into_inner(),
             revoke_timeout: self.revoke_timeout.into_inner(),
-            commit_interval: self.commit_interval.into_inner(),
+            commit_interval: self.commit_interval.map_or_else(|| kind.commit_interval(), Spanned::into_inner),
             encoding: self.encoding,
             kind,
         })

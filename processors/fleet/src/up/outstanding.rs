@@ -96,9 +96,15 @@ impl Outstanding {
         }
     }
 
-    /// How many records wait.
+    /// How many records wait, of all topics.
     pub(super) fn records(&self) -> i64 {
-        let waiting: usize = self.waiting.lock().values().map(|waiting| waiting.records.len()).sum();
-        i64::try_from(waiting).unwrap_or(i64::MAX)
+        self.records_of(|_| true)
+    }
+
+    /// How many records of some topics wait.
+    pub(super) fn records_of(&self, topic: impl Fn(&str) -> bool) -> i64 {
+        let all = self.waiting.lock();
+        let waiting = all.iter().filter(|(id, _)| topic(&id.topic)).map(|(_, waiting)| waiting.records.len());
+        i64::try_from(waiting.sum::<usize>()).unwrap_or(i64::MAX)
     }
 }

@@ -24,6 +24,7 @@ use weir_remote_write::{Request, decompress, headers, v1, v2};
 const BODY_BYTES_MAX: usize = 64 << 20;
 
 const FIRST: &str = "first";
+const IDENTICAL: &str = "identical";
 const DIFFERENT: &str = "different";
 const UNKNOWN: &str = "unknown";
 
@@ -36,11 +37,11 @@ struct Judged {
 /// What arrived, judged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Arrivals {
-    /// Samples that came for the first time.
+    /// Items that came for the first time.
     pub first: u64,
-    /// Samples that came with another value than was made: two values for one.
-    pub different: u64,
-    /// Samples that nobody made.
+    /// Samples that came with another value than was made, two values for one; lines that came again.
+    pub doubled: u64,
+    /// Items that nobody made.
     pub unknown: u64,
 }
 
@@ -49,17 +50,19 @@ pub struct Arrivals {
 pub struct Judge {
     made: Arc<Mutex<Made>>,
     arrived: Family<Judged, Counter>,
+    lines: Family<Judged, Counter>,
 }
 
 impl Judge {
     /// Judges against what will be added.
     pub fn new(made: Made) -> Self {
-        Self { made: Arc::new(Mutex::new(made)), arrived: Family::default() }
+        Self { made: Arc::new(Mutex::new(made)), arrived: Family::default(), lines: Family::default() }
     }
 
     /// Shows what arrived beside the counters of the workers.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("up_samples", "Samples that arrived, by what is said of them", self.arrived.clone());
+        registry.register("up_lines", "Lines that arrived, by what is said of them", self.lines.clone());
     }
 
     /// Something to do with what was made.
@@ -67,17 +70,33 @@ impl Judge {
         with(&mut self.made.lock())
     }
 
-    /// What arrived so far.
+    /// Samples that arrived so far.
     pub fn arrivals(&self) -> Arrivals {
         let count = |verdict| self.arrived.get_or_create(&Judged { verdict }).get();
-        Arrivals { first: count(FIRST), different: count(DIFFERENT), unknown: count(UNKNOWN) }
+        Arrivals { first: count(FIRST), doubled: count(DIFFERENT), unknown: count(UNKNOWN) }
+    }
+
+    /// Lines that arrived so far.
+    pub fn line_arrivals(&self) -> Arrivals {
+        let count = |verdict| self.lines.get_or_create(&Judged { verdict }).get();
+        Arrivals { first: count(FIRST), doubled: count(IDENTICAL), unknown: count(UNKNOWN) }
+    }
+
+    /// Judges a line by its `log.record.uid`.
+    pub fn line(&self, uid: &str) {
+        let verdict = match self.made.lock().check_line(uid) {
+            Verdict::First => FIRST,
+            Verdict::Identical => IDENTICAL,
+            _ => UNKNOWN,
+        };
+        self.lines.get_or_create(&Judged { verdict }).inc();
     }
 
     /// Judges a sample.
     pub fn sample<'a>(&self, labels: impl IntoIterator<Item = (&'a str, &'a str)>, timestamp_ms: i64, value: f64) {
         let verdict = match self.made.lock().check_sample(labels, timestamp_ms, value) {
             Verdict::First => FIRST,
-            Verdict::Identical => "identical",
+            Verdict::Identical => IDENTICAL,
             Verdict::Different { .. } => DIFFERENT,
             Verdict::Unknown => UNKNOWN,
             Verdict::NotCounted => "not_counted",

@@ -23,9 +23,9 @@ pub struct Summary {
     pub delivered: BySignal,
     /// Records in the dead-letter topic.
     pub dead_lettered: BySignal,
-    /// Items that arrived with two different values; not to be told of a real Prometheus.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub duplicated: Option<BySignal>,
+    /// Samples that arrived with two different values, not to be told of a real Prometheus; lines that arrived twice.
+    #[serde(skip_serializing_if = "BySignal::is_empty")]
+    pub duplicated: BySignal,
     /// Items that were produced and did not arrive.
     pub missing: BySignal,
     /// Items that arrived and were never produced.
@@ -43,19 +43,22 @@ impl Summary {
         elapsed: Duration,
     ) -> Self {
         let (made, missing) = judge.made(|made| (made.made(), made.missing()));
-        let arrivals = judge.arrivals();
-        let metrics = |count| BySignal::from([(name(Signal::Metrics), count)]);
+        let (samples, lines) = (judge.arrivals(), judge.line_arrivals());
+        let both = |metrics, logs| BySignal::from([(name(Signal::Metrics), metrics), (name(Signal::Logs), logs)]);
         let mut produced: BySignal = sent.iter().map(|(signal, items)| (name(*signal), *items)).collect();
         produced.insert(name(Signal::Metrics), made.samples);
         let dead_lettered =
             TOPICS.iter().filter_map(|(signal, topic)| Some((name(*signal), *dead_letters.get(*topic)?)));
         Self {
             produced,
-            delivered: metrics(arrivals.first),
-            dead_lettered: metrics(0).into_iter().chain(dead_lettered).collect(),
-            duplicated: told.then(|| metrics(arrivals.different)),
-            missing: metrics(missing.samples),
-            unknown: metrics(arrivals.unknown),
+            delivered: both(samples.first, lines.first),
+            dead_lettered: both(0, 0).into_iter().chain(dead_lettered).collect(),
+            duplicated: both(samples.doubled, lines.doubled)
+                .into_iter()
+                .filter(|(signal, _)| told || *signal != name(Signal::Metrics))
+                .collect(),
+            missing: both(missing.samples, missing.lines),
+            unknown: both(samples.unknown, lines.unknown),
             seconds: (elapsed.as_secs_f64() * 10.0).round() / 10.0,
         }
     }
@@ -63,7 +66,7 @@ impl Summary {
     /// Whether everything arrived, once, and nothing else.
     pub fn is_right(&self) -> bool {
         let none = |counts: &BySignal| counts.values().all(|count| *count == 0);
-        none(&self.missing) && none(&self.unknown) && self.duplicated.as_ref().is_none_or(none)
+        none(&self.missing) && none(&self.unknown) && none(&self.duplicated)
     }
 
     /// For people.
@@ -78,7 +81,7 @@ impl Summary {
                 of(&self.produced),
                 of(&self.delivered),
                 of(&self.dead_lettered),
-                self.duplicated.as_ref().map_or("-".to_owned(), of),
+                of(&self.duplicated),
                 of(&self.missing),
                 of(&self.unknown),
             ]);

@@ -28,12 +28,8 @@ pub struct ClassRule {
 impl ClassRule {
     /// Its conditions, for comparison: the name of the key, and what it says.
     fn conditions(&self) -> Vec<(&'static str, String)> {
-        let texts = [
-            ("service", &self.service),
-            ("attribute", &self.attribute),
-            ("value", &self.value),
-            ("body", &self.body),
-        ];
+        let texts =
+            [("service", &self.service), ("attribute", &self.attribute), ("value", &self.value), ("body", &self.body)];
         let texts = texts.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?.get_ref().clone())));
         let parser = self.parser.as_ref().map(|parser| ("parser", parser.get_ref().as_str().to_owned()));
         texts.chain(parser).collect()
@@ -69,7 +65,10 @@ pub(super) fn check(rules: &[ClassRule], config: &Config, at: &mut Checker<'_>) 
             let message = if earlier.class.get_ref() == rule.class.get_ref() {
                 format!("adds nothing: class[{before}] holds wherever this one does, and says the same")
             } else if wider.len() == conditions.len() {
-                format!("contradicts class[{before}], which has the same conditions and says {}", earlier.class.get_ref().name())
+                format!(
+                    "contradicts class[{before}], which has the same conditions and says {}",
+                    earlier.class.get_ref().name()
+                )
             } else {
                 format!("can never hold: class[{before}] holds wherever this one does, and comes first")
             };

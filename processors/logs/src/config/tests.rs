@@ -36,7 +36,10 @@ fn expressions_and_formats_that_can_not_work_are_told_with_their_place() {
         ]
     );
     let large = "[[pattern]]\nname = \"p\"\nregex = '(?<a>(\\w{100}){100})'\n";
-    assert_eq!(problems(large), ["t.toml:3:9: pattern[0].regex: is larger than 1 MiB compiled: write smaller repetitions"]);
+    assert_eq!(
+        problems(large),
+        ["t.toml:3:9: pattern[0].regex: is larger than 1 MiB compiled: write smaller repetitions"]
+    );
 }
 
 #[test]
@@ -50,7 +53,8 @@ fn parsers_that_can_never_take_a_line_are_told() {
             "t.toml:3:8: pattern[0]: can never take a line: parsers does not list its kind",
         ]
     );
-    let same = "[[delimited]]\nname = \"a\"\ncolumns = [\"x\", \"y\"]\n[[delimited]]\nname = \"b\"\ncolumns = [\"z\", \"\"]\n";
+    let same =
+        "[[delimited]]\nname = \"a\"\ncolumns = [\"x\", \"y\"]\n[[delimited]]\nname = \"b\"\ncolumns = [\"z\", \"\"]\n";
     assert_eq!(
         problems(same),
         ["t.toml:5:8: delimited[1]: can never take a line: a before it has the same separator and number of columns"]

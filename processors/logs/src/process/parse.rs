@@ -25,7 +25,6 @@ use pattern::Compiled;
 /// Which parser took a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names of formats")]
 pub enum Parser {
     None,
     Pattern,
@@ -77,15 +76,6 @@ impl Parser {
     }
 }
 
-/// What a line is read with.
-#[derive(Debug, Clone, Copy)]
-pub struct Context<'c> {
-    /// Resolves times without year or zone.
-    pub clock: Clock,
-    /// What else is tried.
-    pub parsers: &'c Parsers,
-}
-
 /// The parsers of a configuration.
 #[derive(Debug, Default)]
 pub struct Parsers {
@@ -101,51 +91,50 @@ impl Parsers {
     /// Reads a line: which parser took it, and the name of its rule where it has one. `out` is empty before, and again
     /// where no parser takes it.
     pub fn parse<'a, 'c>(&'c self, line: &'a str, clock: Clock, out: &mut Parsed<'a>) -> (Parser, &'c str) {
-        let context = Context { clock, parsers: self };
         // A line's own end is none of it, and neither is what fills a buffer.
         let line = line.trim_end_matches(['\r', '\n', '\0', ' ']).trim_start_matches(['\u{feff}', ' ', '\t']);
         if line.is_empty() {
             return (Parser::None, "");
         }
         if !self.order.is_empty() {
-            return self.in_order(line, &context, out);
+            return self.in_order(line, clock, out);
         }
-        if let Some(taken) = self.try_one(ParserKind::Pattern, line, &context, out) {
+        if let Some(taken) = self.try_one(ParserKind::Pattern, line, clock, out) {
             return taken;
         }
         for kind in candidates(line) {
-            if let Some(taken) = self.try_one(*kind, line, &context, out) {
+            if let Some(taken) = self.try_one(*kind, line, clock, out) {
                 return taken;
             }
         }
         (Parser::None, "")
     }
 
-    fn in_order<'a, 'c>(&'c self, line: &'a str, context: &Context<'c>, out: &mut Parsed<'a>) -> (Parser, &'c str) {
+    fn in_order<'a, 'c>(&'c self, line: &'a str, clock: Clock, out: &mut Parsed<'a>) -> (Parser, &'c str) {
         let mut tried = self.order.iter();
-        tried.find_map(|kind| self.try_one(*kind, line, context, out)).unwrap_or((Parser::None, ""))
+        tried.find_map(|kind| self.try_one(*kind, line, clock, out)).unwrap_or((Parser::None, ""))
     }
 
     fn try_one<'a, 'c>(
         &'c self,
         kind: ParserKind,
         line: &'a str,
-        context: &Context<'c>,
+        clock: Clock,
         out: &mut Parsed<'a>,
     ) -> Option<(Parser, &'c str)> {
         let mut name = "";
         let taken = match kind {
-            ParserKind::Json => json::parse(line, context, out).then_some(Parser::Json),
-            ParserKind::Xml => xml::parse(line, context, out).then_some(Parser::Xml),
-            ParserKind::Syslog => syslog::parse(line, context, out),
-            ParserKind::CiscoAsa => asa::parse(line, context, out).then_some(Parser::CiscoAsa),
-            ParserKind::Access => access::parse(line, context, out).then_some(Parser::Access),
-            ParserKind::Logfmt => logfmt::parse(line, context, out).then_some(Parser::Logfmt),
-            ParserKind::Bracketed => app::bracketed(line, context, out).then_some(Parser::Bracketed),
-            ParserKind::App => app::parse(line, context, out).then_some(Parser::App),
+            ParserKind::Json => json::parse(line, clock, out).then_some(Parser::Json),
+            ParserKind::Xml => xml::parse(line, clock, out).then_some(Parser::Xml),
+            ParserKind::Syslog => syslog::parse(line, clock, out),
+            ParserKind::CiscoAsa => asa::parse(line, clock, out).then_some(Parser::CiscoAsa),
+            ParserKind::Access => access::parse(line, clock, out).then_some(Parser::Access),
+            ParserKind::Logfmt => logfmt::parse(line, clock, out).then_some(Parser::Logfmt),
+            ParserKind::Bracketed => app::bracketed(line, clock, out).then_some(Parser::Bracketed),
+            ParserKind::App => app::parse(line, clock, out).then_some(Parser::App),
             ParserKind::Pattern => {
                 let taking = self.patterns.iter().find(|pattern| {
-                    let taken = pattern.parse(line, context, out);
+                    let taken = pattern.parse(line, clock, out);
                     if !taken {
                         out.clear();
                     }
@@ -158,7 +147,7 @@ impl Parsers {
             }
             ParserKind::Delimited => {
                 let taking = self.delimited.iter().find(|format| {
-                    let taken = delimited::parse(line, format, context, out);
+                    let taken = delimited::parse(line, format, clock, out);
                     if !taken {
                         out.clear();
                     }
@@ -197,7 +186,7 @@ fn candidates(line: &str) -> &'static [ParserKind] {
 }
 
 /// Reads time, severity, trace and span out of what they are usually called. They stay attributes as well.
-fn lift(out: &mut Parsed<'_>, context: &Context<'_>) {
+fn lift(out: &mut Parsed<'_>, clock: Clock) {
     let mut severity = out.severity.take();
     for (key, value) in &out.attributes {
         let key = key.rsplit_once('.').map_or(key.as_ref(), |(front, last)| match front {
@@ -207,7 +196,7 @@ fn lift(out: &mut Parsed<'_>, context: &Context<'_>) {
         });
         match key {
             "time" | "timestamp" | "ts" | "@timestamp" | "@t" | "datetime" | "SystemTime" => {
-                out.time_nanos = out.time_nanos.or_else(|| moment(value, context.clock));
+                out.time_nanos = out.time_nanos.or_else(|| moment(value, clock));
             }
             "level" | "severity" | "lvl" | "loglevel" | "log_level" | "log.level" | "levelname" | "@l"
             | "severity_text" | "severityText" => {

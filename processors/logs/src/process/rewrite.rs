@@ -128,11 +128,7 @@ impl Rewriter {
 }
 
 /// Keeps what `write` wrote as field `number`, unless it says that there is nothing in it.
-fn kept(
-    w: &mut Writer,
-    number: u32,
-    write: impl FnOnce(&mut Writer) -> Result<bool, Error>,
-) -> Result<bool, Error> {
+fn kept(w: &mut Writer, number: u32, write: impl FnOnce(&mut Writer) -> Result<bool, Error>) -> Result<bool, Error> {
     let start = w.len();
     let kept = w.message(number, write)?;
     if !kept {
@@ -193,9 +189,9 @@ impl<'a> Request<'_, 'a> {
             let mut any = false;
             for field in Fields::new(message) {
                 match field? {
-                    Field { number: 1, value: Some(scope), .. } => w.message(1, |w| {
-                        attributes(&mut self.masking(Class::App), SCOPE_ATTRIBUTES, scope, w)
-                    })?,
+                    Field { number: 1, value: Some(scope), .. } => {
+                        w.message(1, |w| attributes(&mut self.masking(Class::App), SCOPE_ATTRIBUTES, scope, w))?
+                    }
                     Field { number: 2, value: Some(record), .. } => {
                         let index = self.met;
                         self.met += 1;

@@ -54,12 +54,12 @@ fn one(processor: &mut LogsProcessor, request: &ExportLogsServiceRequest) -> Exp
     requests(&outputs).remove(0)
 }
 
-fn any(value: any_value::Value) -> AnyValue {
+fn of(value: any_value::Value) -> AnyValue {
     AnyValue { value: Some(value) }
 }
 
 fn text(text: &str) -> AnyValue {
-    any(any_value::Value::StringValue(text.to_owned()))
+    of(any_value::Value::StringValue(text.to_owned()))
 }
 
 fn pair(key: &str, value: AnyValue) -> KeyValue {
@@ -104,7 +104,10 @@ fn a_record_leaves_with_its_key_in_its_partition_and_each_line_knows_where_it_is
     let sent = request(vec![line("a=1 b=2"), line("plain words")]);
     let (outputs, _) = run(&mut processor(""), &[&sent.encode_to_vec()], 41, 1 << 21);
     let output = &outputs[0];
-    assert_eq!((&*output.topic, output.partition, output.key.as_deref()), (crate::config::OUTPUT, Some(3), Some(&b"key"[..])));
+    assert_eq!(
+        (&*output.topic, output.partition, output.key.as_deref()),
+        (crate::config::OUTPUT, Some(3), Some(&b"key"[..]))
+    );
     let got = lines(&requests(&outputs)[0]);
     let told = |key| got.iter().map(|line| string(&line.attributes, key).unwrap()).collect::<Vec<_>>();
     assert_eq!(told("weir.origin"), ["telemetry-logs/3/41/0", "telemetry-logs/3/41/1"]);
@@ -121,7 +124,8 @@ fn what_nobody_changes_is_copied_with_fields_that_nobody_knows() {
     record.severity_text = "Information".into();
     record.event_name = "e".into();
     record.dropped_attributes_count = 2;
-    record.attributes = vec![pair("n", any(any_value::Value::IntValue(7))), pair("d", any(any_value::Value::DoubleValue(0.5)))];
+    record.attributes =
+        vec![pair("n", of(any_value::Value::IntValue(7))), pair("d", of(any_value::Value::DoubleValue(0.5)))];
     let sent = request(vec![record.clone()]);
     let mut bytes = sent.encode_to_vec();
     // An unknown field of the request, after its end.
@@ -152,7 +156,10 @@ fn time_severity_and_trace_come_from_the_line_where_the_record_has_none() {
     let prose = line("done, trace_id=4bf92f3577b34da6a3ce929d0e0e4736 span_id=00f067aa0ba902b7");
     let got = lines(&one(&mut processor(""), &request(vec![empty, full, number, word, prose])));
     let ids = |line: &LogRecord| (line.trace_id.first().copied(), line.span_id.first().copied());
-    assert_eq!((got[0].time_unix_nano, got[0].severity_number, got[0].severity_text.as_str()), (NOW - 2_900_000_000_000, 13, "warn"));
+    assert_eq!(
+        (got[0].time_unix_nano, got[0].severity_number, got[0].severity_text.as_str()),
+        (NOW - 2_900_000_000_000, 13, "warn")
+    );
     assert_eq!((ids(&got[0]), ids(&got[4])), ((Some(0x4b), Some(0)), (Some(0x4b), Some(0))));
     assert_eq!((got[1].time_unix_nano, got[1].severity_number, got[1].severity_text.as_str()), (NOW, 17, "mine"));
     assert_eq!(ids(&got[1]), (Some(1), Some(2)));
@@ -163,31 +170,40 @@ fn time_severity_and_trace_come_from_the_line_where_the_record_has_none() {
 /// Everything that could hold a secret holds one; none of them may be in what leaves.
 #[test]
 fn no_secret_leaves_by_a_side_door() {
-    let nested = any(any_value::Value::KvlistValue(KeyValueList {
+    let nested = of(any_value::Value::KvlistValue(KeyValueList {
         values: vec![
-            pair("deep", any(any_value::Value::ArrayValue(ArrayValue { values: vec![text(SECRETS)] }))),
+            pair("deep", of(any_value::Value::ArrayValue(ArrayValue { values: vec![text(SECRETS)] }))),
             pair("password", text("canary-1")),
             pair("eve-canary@example.com", text("key of a map")),
         ],
     }));
-    let mut record = line(&format!(r#"{{"password":"canary-2","inner":{{"token":"{SECRETS}"}},"mail":"eve-canary@example.com"}}"#));
+    let mut record =
+        line(&format!(r#"{{"password":"canary-2","inner":{{"token":"{SECRETS}"}},"mail":"eve-canary@example.com"}}"#));
     record.attributes = vec![
         pair("authorization", text("Bearer canary-3")),
         pair("nested", nested.clone()),
-        pair("bytes", any(any_value::Value::BytesValue(format!("\u{1}password=canary-4 {SECRETS}").into_bytes()))),
-        pair("broken", any(any_value::Value::BytesValue([b"\xff\xfe password=canary-5 ", SECRETS.as_bytes()].concat()))),
-        pair("password", any(any_value::Value::IntValue(1_234_567_890_123))),
+        pair("bytes", of(any_value::Value::BytesValue(format!("\u{1}password=canary-4 {SECRETS}").into_bytes()))),
+        pair("broken", of(any_value::Value::BytesValue([b"\xff\xfe password=canary-5 ", SECRETS.as_bytes()].concat()))),
+        pair("password", of(any_value::Value::IntValue(1_234_567_890_123))),
         pair("weir.origin", text("forged canary-9")),
     ];
     record.event_name = format!("event {SECRETS}");
     record.severity_text = format!("ERROR {SECRETS}");
     let structured = LogRecord { body: Some(nested.clone()), ..line("") };
     let lost = LogRecord {
-        body: Some(any(any_value::Value::BytesValue([b"\xff password=canary-6 ", SECRETS.as_bytes()].concat()))),
+        body: Some(of(any_value::Value::BytesValue([b"\xff password=canary-6 ", SECRETS.as_bytes()].concat()))),
         ..line("")
     };
-    let mut sent = request(vec![record, structured, lost, line("login failed user=eve password=canary-7 from eve-canary@example.com")]);
-    sent.resource_logs[0].resource.as_mut().unwrap().attributes.extend([pair("process.command_line", text(&format!("x --password=canary-8 {SECRETS}"))), pair("nested", nested.clone())]);
+    let mut sent = request(vec![
+        record,
+        structured,
+        lost,
+        line("login failed user=eve password=canary-7 from eve-canary@example.com"),
+    ]);
+    sent.resource_logs[0].resource.as_mut().unwrap().attributes.extend([
+        pair("process.command_line", text(&format!("x --password=canary-8 {SECRETS}"))),
+        pair("nested", nested.clone()),
+    ]);
     sent.resource_logs[0].scope_logs[0].scope.as_mut().unwrap().attributes = vec![pair("nested", nested)];
     let (outputs, letters) = run(&mut processor(""), &[&sent.encode_to_vec()], 41, 1 << 21);
     assert!(letters.is_empty(), "{letters:?}");
@@ -212,9 +228,9 @@ fn resources_get_what_is_configured_and_what_is_missing_is_told_and_counted() {
     let mut sent = request(vec![line("x")]);
     sent.resource_logs[0].resource.as_mut().unwrap().attributes.push(pair("deployment.environment", text("prod")));
     let got = one(&mut processor, &sent);
-    let of = |key| string(resource(&got), key);
-    assert_eq!((of("service.name"), of("cloud.region")), (Some("checkout"), Some("ap-northeast-1")));
-    assert_eq!((of("deployment.environment"), of("deployment.environment.name")), (Some("prod"), Some("prod")));
+    let found = |key| string(resource(&got), key);
+    assert_eq!((found("service.name"), found("cloud.region")), (Some("checkout"), Some("ap-northeast-1")));
+    assert_eq!((found("deployment.environment"), found("deployment.environment.name")), (Some("prod"), Some("prod")));
     let missing = ArrayValue { values: vec![text("service.version")] };
     assert_eq!(value(resource(&got), "weir.missing"), Some(&any_value::Value::ArrayValue(missing)));
     let mut shown = String::new();
@@ -228,7 +244,8 @@ fn tables_are_looked_up_and_a_new_one_counts_from_the_next_batch_on() {
     let text = "[[lookup]]\nfile = \"hosts.csv\"\nkey = \"host.name\"\n[[lookup]]\nfile = \"services.json\"\nkey = \"service.name\"\n";
     let tables = SharedTables::default();
     let lookup = |bytes: &[u8]| Table::Lookup(Lookup::read(bytes, None).unwrap());
-    let mut processor = LogsProcessor::new(&Rulings::new(&config(text)).unwrap(), tables.clone(), Instruments::default());
+    let mut processor =
+        LogsProcessor::new(&Rulings::new(&config(text)).unwrap(), tables.clone(), Instruments::default());
     let sent = request(vec![line("<13>Nov 21 15:48:20 web-1 app: x"), line("none")]);
     let owner = |got: &ExportLogsServiceRequest| string(&lines(got)[0].attributes, "owner").map(str::to_owned);
     assert_eq!(owner(&one(&mut processor, &sent)), None, "no table yet");
@@ -263,11 +280,15 @@ fn classes_come_from_the_rules_then_from_what_the_line_is() {
     ];
     let sent = request(bodies.map(line).to_vec());
     let got = one(&mut processor(text), &sent);
-    let classes: Vec<_> = lines(&got).iter().map(|line| string(&line.attributes, "weir.class").unwrap().to_owned()).collect();
-    let want = ["audit", "app", "security", "app", "access", "security", "security", "audit", "job", "infra", "app", "security"];
+    let classes: Vec<_> =
+        lines(&got).iter().map(|line| string(&line.attributes, "weir.class").unwrap().to_owned()).collect();
+    let want = [
+        "audit", "app", "security", "app", "access", "security", "security", "audit", "job", "infra", "app", "security",
+    ];
     assert_eq!(classes, want);
     let mut batch = request(vec![line("x")]);
-    batch.resource_logs[0].resource.as_mut().unwrap().attributes = vec![pair("service.name", super::tests::text("batch-7"))];
+    batch.resource_logs[0].resource.as_mut().unwrap().attributes =
+        vec![pair("service.name", super::tests::text("batch-7"))];
     assert_eq!(string(&lines(&one(&mut processor(text), &batch))[0].attributes, "weir.class"), Some("job"));
 }
 
@@ -304,13 +325,19 @@ fn a_bad_record_is_rejected_with_its_place_and_its_neighbours_go_on() {
     assert_eq!(about, [(41, "truncated"), (42, "invalid_utf8"), (44, "wrong_type")]);
     assert!(letters[1].detail.contains("log_records[0].body.string_value"), "{}", letters[1].detail);
     assert!(letters.iter().all(|letter| !letter.detail.contains("hunter2")), "{letters:?}");
-    let origins: Vec<_> = requests(&outputs).iter().flat_map(lines).map(|line| string(&line.attributes, "weir.origin").unwrap().to_owned()).collect();
+    let origins: Vec<_> = requests(&outputs)
+        .iter()
+        .flat_map(lines)
+        .map(|line| string(&line.attributes, "weir.origin").unwrap().to_owned())
+        .collect();
     assert_eq!(origins, ["telemetry-logs/3/40/0", "telemetry-logs/3/43/0"]);
 }
 
 fn several() -> Vec<Vec<u8>> {
-    let bodies = ["a=1 b=2", "plain", r#"{"level":"error"}"#, "<13>Nov 21 15:48:20 h app: x", "card 4111 1111 1111 1111"];
-    let one = |n: usize| request(bodies.iter().cycle().skip(n).take(3).map(|body| line(body)).collect()).encode_to_vec();
+    let bodies =
+        ["a=1 b=2", "plain", r#"{"level":"error"}"#, "<13>Nov 21 15:48:20 h app: x", "card 4111 1111 1111 1111"];
+    let one =
+        |n: usize| request(bodies.iter().cycle().skip(n).take(3).map(|body| line(body)).collect()).encode_to_vec();
     (0..8).map(|n| if n == 5 { b"\x0a\xff".to_vec() } else { one(n) }).collect()
 }
 

@@ -160,7 +160,8 @@ mod tests {
     fn numbers_are_numbers_only_where_nothing_is_lost() {
         let of = |text: &'static str| bare(text);
         assert_eq!((of("0"), of("-7"), of("12.50")), (Value::Int(0), Value::Int(-7), Value::Double(12.5)));
-        for text in ["007", "1e5", "+1", "1.", ".5", "-", "-0", "1_000", "12345678901234567890", "0.12345678901234567"] {
+        for text in ["007", "1e5", "+1", "1.", ".5", "-", "-0", "1_000", "12345678901234567890", "0.12345678901234567"]
+        {
             assert_eq!(of(text), Value::from(text));
         }
         assert_eq!((of("true"), of("falsely")), (Value::Bool(true), "falsely".into()));

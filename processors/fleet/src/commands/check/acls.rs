@@ -108,6 +108,9 @@ pub(super) fn of_workers(topology: &Topology) -> Vec<Acl> {
         if let Some(state) = &identity.state_topic {
             needs.add(Resource::Topic, state, Pattern::Literal, &[Read, Write, Describe], "to keep its state");
         }
+        if let Some(output) = worker.kind.output() {
+            needs.add(Resource::Topic, output, Pattern::Literal, &[Write, Describe], "to write what it makes");
+        }
         let letters = &identity.dead_letter_topic;
         needs.add(Resource::Topic, letters, Pattern::Literal, &[Write, Describe], "to write what it cannot use");
         let ids = connection::transactional_id(&identity.group, "");
@@ -278,6 +281,11 @@ mod tests {
         let needed: Vec<_> =
             of_workers(&Topology::default()).iter().map(|acl| (acl.subject(), acl.operations())).collect();
         let expected = [
+            ("group weir-logs", "READ, DESCRIBE"),
+            ("topic telemetry-logs", "READ, DESCRIBE"),
+            ("topic telemetry-logs-enriched", "WRITE, DESCRIBE"),
+            ("topic weir-dead-letters-logs", "WRITE, DESCRIBE"),
+            ("transactional id weir-logs-*", "WRITE, DESCRIBE"),
             ("group weir-metrics", "READ, DESCRIBE"),
             ("topic telemetry-metrics", "READ, DESCRIBE"),
             ("topic weir-dead-letters", "WRITE, DESCRIBE"),
@@ -290,7 +298,8 @@ mod tests {
     fn commands_name_the_principal_where_it_is_known_and_are_safe_for_a_shell() {
         let text = "[kafka]\nbrokers = [\"a:1\", \"b:2\"]\n[worker.metrics]\ntopics = [\"^m.*\"]\ngroup = \"it's\"\n";
         let topology = topology(text);
-        let commands: Vec<_> = of_workers(&topology).iter().map(|acl| acl.command(&topology)).collect();
+        let commands: Vec<_> =
+            of_workers(&topology).iter().filter(|acl| acl.who == Who::Worker("metrics".to_owned())).map(|acl| acl.command(&topology)).collect();
         let start = "kafka-acls.sh --bootstrap-server a:1,b:2 --add --allow-principal \"$PRINCIPAL\" --operation";
         assert_eq!(commands[0], format!(r"{start} READ --operation DESCRIBE --group 'it'\''s'"));
         let each = "# for each topic that ^m.* matches:\n# ";

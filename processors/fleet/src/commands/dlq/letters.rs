@@ -52,17 +52,18 @@ impl<'c> Letters<'c> {
     /// # Errors
     /// Kafka does not answer, or has no dead-letter topic, or not that partition of it.
     pub fn find(cluster: &'c Cluster, filter: &'c Filter) -> anyhow::Result<Self> {
-        let topic = cluster.topics.get(DEAD_LETTERS);
-        let topic = topic
-            .with_context(|| format!("the cluster has no topic {DEAD_LETTERS}: `weir topics apply` creates it"))?;
+        let name = filter.letters.as_deref().unwrap_or(DEAD_LETTERS);
+        let topic = cluster.topics.get(name);
+        let topic =
+            topic.with_context(|| format!("the cluster has no topic {name}: `weir topics apply` creates it"))?;
         let partitions = match filter.partition {
             None => 0..topic.partitions,
             Some(one) if one < topic.partitions => one..one + 1,
-            Some(one) => anyhow::bail!("{DEAD_LETTERS} has {} partitions, and so no partition {one}", topic.partitions),
+            Some(one) => anyhow::bail!("{name} has {} partitions, and so no partition {one}", topic.partitions),
         };
         let mut letters = Self { admin: &cluster.admin, filter, spans: Vec::new() };
         for partition in partitions {
-            let id = TopicPartition::new(DEAD_LETTERS, partition);
+            let id = TopicPartition::new(name, partition);
             let (first, end) = cluster.admin.bounds(&id, Isolation::Committed)?;
             let from = match (filter.offset, filter.since) {
                 (Some(offset), _) => offset,

@@ -8,7 +8,7 @@ use weir_config::{ByteSize, Duration};
 
 use crate::cluster::sources;
 use crate::connection::RECORD_OVERHEAD_BYTES;
-use crate::topology::{DEAD_LETTERS, Topic, Topology};
+use crate::topology::{Topic, Topology};
 
 const CLEANUP: &str = "cleanup.policy";
 const COMPRESSION: &str = "compression.type";
@@ -73,6 +73,7 @@ impl Plan {
             }
         }
         plan.check_sources(topology, cluster);
+        plan.check_outputs(topology, cluster);
         plan
     }
 
@@ -107,16 +108,19 @@ impl Plan {
         }
     }
 
-    /// What workers read must be there, and fit the dead-letter topic with headers around it.
+    /// What workers read must be there, and fit their dead-letter topic with headers around it.
     fn check_sources(&mut self, topology: &Topology, cluster: &BTreeMap<String, Seen>) {
-        let mut largest = (0, "");
+        let mut largest: BTreeMap<&str, (u64, &str)> = BTreeMap::new();
         for (name, worker) in &topology.workers {
             let known = topology.topics.keys().chain(cluster.keys()).map(String::as_str);
             for source in sources(worker, known) {
                 let there = cluster.get(source).and_then(|seen| seen.settings.get(LARGEST)?.parse().ok());
                 let limit = topology.topics.get(source).map(|topic| topic.max_message_bytes.get()).or(there);
                 match limit {
-                    Some(limit) => largest = largest.max((limit, source)),
+                    Some(limit) => {
+                        let largest = largest.entry(worker.kind.dead_letters()).or_default();
+                        *largest = (limit, source).max(*largest);
+                    }
                     None => self.problems.push(Remark {
                         topic: source.to_owned(),
                         message: format!("worker.{name} reads it, and neither the topology nor the cluster has it"),
@@ -124,17 +128,42 @@ impl Plan {
                 }
             }
         }
-        let (bytes, source) = largest;
-        let needed = bytes.saturating_add(u64::try_from(RECORD_OVERHEAD_BYTES).unwrap_or(u64::MAX));
-        if let Some(taken) = topology.topics.get(DEAD_LETTERS).map(|topic| topic.max_message_bytes)
-            && taken < ByteSize::bytes(needed)
-        {
-            let (bytes, needed) = (ByteSize::bytes(bytes), ByteSize::bytes(needed));
-            let message = format!(
-                "takes {taken}, but a record of {source} may be {bytes}, which with its headers makes {needed}: \
-                 raise max_message_bytes"
-            );
-            self.problems.push(Remark { topic: DEAD_LETTERS.to_owned(), message });
+        for (letters, (bytes, source)) in largest {
+            let needed = bytes.saturating_add(u64::try_from(RECORD_OVERHEAD_BYTES).unwrap_or(u64::MAX));
+            if let Some(taken) = topology.topics.get(letters).map(|topic| topic.max_message_bytes)
+                && taken < ByteSize::bytes(needed)
+            {
+                let (bytes, needed) = (ByteSize::bytes(bytes), ByteSize::bytes(needed));
+                let message = format!(
+                    "takes {taken}, but a record of {source} may be {bytes}, which with its headers makes {needed}: \
+                     raise max_message_bytes"
+                );
+                self.problems.push(Remark { topic: letters.to_owned(), message });
+            }
+        }
+    }
+
+    /// What workers write to must be there, with a partition for each of its source's.
+    fn check_outputs(&mut self, topology: &Topology, cluster: &BTreeMap<String, Seen>) {
+        let count = |topic: &str| {
+            let there = cluster.get(topic).map(|seen| seen.partitions);
+            topology.topics.get(topic).map(partitions).max(there)
+        };
+        for (name, worker) in &topology.workers {
+            let Some(output) = worker.kind.output() else { continue };
+            let known = topology.topics.keys().chain(cluster.keys()).map(String::as_str);
+            let most = sources(worker, known).into_iter().filter_map(|source| Some((count(source)?, source))).max();
+            let message = match (count(output), most) {
+                (None, _) => {
+                    format!("worker.{name} writes to it, and neither the topology nor the cluster has it")
+                }
+                (Some(has), Some((needed, source))) if has < needed => format!(
+                    "has {has} partitions and {source} {needed}: worker.{name} keeps a record's partition, so raise \
+                     partitions"
+                ),
+                _ => continue,
+            };
+            self.problems.push(Remark { topic: output.to_owned(), message });
         }
     }
 

@@ -66,9 +66,10 @@ impl Rules {
     pub fn class(&self, line: &impl Seen) -> Class {
         let holds = |rule: &&Rule| {
             rule.parser.is_none_or(|parser| parser == line.parser())
-                && rule.service.as_ref().is_none_or(|service| {
-                    line.attribute("service.name", &mut |text| service.is_match(text))
-                })
+                && rule
+                    .service
+                    .as_ref()
+                    .is_none_or(|service| line.attribute("service.name", &mut |text| service.is_match(text)))
                 && rule.attribute.as_ref().is_none_or(|(name, value)| {
                     line.attribute(name, &mut |text| value.as_ref().is_none_or(|value| value.is_match(text)))
                 })

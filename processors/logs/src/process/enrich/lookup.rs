@@ -96,7 +96,8 @@ impl Lookup {
             Json::Object(rows) if column.is_none() => {
                 for (key, row) in rows {
                     let Json::Object(row) = row else { return Err(LookupError::Form) };
-                    table.add(key, row.into_iter().filter_map(|(name, value)| Some((name, plain(value)?))).collect())?;
+                    table
+                        .add(key, row.into_iter().filter_map(|(name, value)| Some((name, plain(value)?))).collect())?;
                 }
             }
             Json::Array(rows) => {
@@ -104,7 +105,8 @@ impl Lookup {
                     let Json::Object(mut row) = row else { return Err(LookupError::Form) };
                     let by = column.map(str::to_owned).or_else(|| row.keys().next().cloned());
                     let key = by.and_then(|by| row.remove(&by)).and_then(plain).ok_or(LookupError::Column)?;
-                    table.add(key, row.into_iter().filter_map(|(name, value)| Some((name, plain(value)?))).collect())?;
+                    table
+                        .add(key, row.into_iter().filter_map(|(name, value)| Some((name, plain(value)?))).collect())?;
                 }
             }
             _ => return Err(LookupError::Form),
@@ -209,7 +211,8 @@ mod tests {
 
     #[test]
     fn csv_and_json_give_the_same_table() {
-        let csv = Lookup::read(b"host,owner,team.name\r\nweb-1,eve,\"a, \"\"b\"\"\"\r\n\r\nweb-2,,ops\r\n", None).unwrap();
+        let csv =
+            Lookup::read(b"host,owner,team.name\r\nweb-1,eve,\"a, \"\"b\"\"\"\r\n\r\nweb-2,,ops\r\n", None).unwrap();
         let json = br#"{"web-1":{"owner":"eve","team.name":"a, \"b\""},"web-2":{"team.name":"ops"}}"#;
         assert_eq!(csv, Lookup::read(json, None).unwrap());
         let list = br#"[{"team.name":"a, \"b\"","owner":"eve","host":"web-1"},{"host":"web-2","team.name":"ops"}]"#;

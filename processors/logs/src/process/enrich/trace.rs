@@ -62,7 +62,8 @@ pub fn of_text(text: &str, finder: &Finder) -> Found {
         if !matches!(first, Some(b't' | b'T')) {
             continue;
         }
-        let key_len = rest.bytes().take(8).take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
+        let key_len =
+            rest.bytes().take(8).take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
         let (key, after) = rest.split_at_checked(key_len.count()).unwrap_or_default();
         let value = after.trim_start_matches(['"', '\'', ':', '=', ' ']);
         // A separator stands between.
@@ -174,7 +175,12 @@ mod tests {
     fn a_traceparent_of_another_form_is_none() {
         assert!(traceparent(&format!("00-{TRACE}-{SPAN}-01")).is_some());
         assert!(traceparent(&format!("cc-{TRACE}-{SPAN}-01-more")).is_some(), "of a version to come");
-        for text in [format!("00-{TRACE}-{SPAN}-01-more"), format!("ff-{TRACE}-{SPAN}-01"), format!("00-{TRACE}-{SPAN}"), String::new()] {
+        for text in [
+            format!("00-{TRACE}-{SPAN}-01-more"),
+            format!("ff-{TRACE}-{SPAN}-01"),
+            format!("00-{TRACE}-{SPAN}"),
+            String::new(),
+        ] {
             assert_eq!(traceparent(&text), None, "{text}");
         }
     }

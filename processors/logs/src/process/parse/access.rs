@@ -3,16 +3,16 @@
 //! Names: <https://opentelemetry.io/docs/specs/semconv/http/http-spans>.
 
 use super::scan::Scan;
-use super::{Context, logfmt, time};
+use super::{Clock, logfmt, time};
 use crate::process::value::{Parsed, Value};
 
 /// Reads `host ident user [time] "request" status bytes`, then `"referer" "agent"` where they are there. What follows
 /// is kept as pairs, where it is pairs.
-pub fn parse<'a>(line: &'a str, context: &Context<'_>, out: &mut Parsed<'a>) -> bool {
-    read(line.trim_ascii(), context, out).is_some()
+pub fn parse<'a>(line: &'a str, clock: Clock, out: &mut Parsed<'a>) -> bool {
+    read(line.trim_ascii(), clock, out).is_some()
 }
 
-fn read<'a>(line: &'a str, context: &Context<'_>, out: &mut Parsed<'a>) -> Option<()> {
+fn read<'a>(line: &'a str, clock: Clock, out: &mut Parsed<'a>) -> Option<()> {
     let mut scan = Scan(line);
     let mut client = word(&mut scan)?;
     let ident = word(&mut scan)?;
@@ -27,7 +27,7 @@ fn read<'a>(line: &'a str, context: &Context<'_>, out: &mut Parsed<'a>) -> Optio
         user = word(&mut scan)?;
     }
     scan.eat("[").then_some(())?;
-    out.time_nanos = Some(time::any(&mut scan, context.clock)?);
+    out.time_nanos = Some(time::any(&mut scan, clock)?);
     scan.eat("] \"").then_some(())?;
     out.put_known("client.address", client);
     out.put_known("user.name", user);
@@ -95,4 +95,3 @@ fn request_line<'a>(request: std::borrow::Cow<'a, str>, out: &mut Parsed<'a>) {
         out.put_known("network.protocol.version", version);
     }
 }
-

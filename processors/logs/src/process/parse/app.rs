@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::scan::Scan;
-use super::{Context, logfmt, time};
+use super::{Clock, logfmt, time};
 use crate::process::enrich::severity::Severity;
 use crate::process::value::{Parsed, Value};
 
@@ -11,12 +11,12 @@ use crate::process::value::{Parsed, Value};
 const LEVEL_WORDS: usize = 8;
 
 /// Reads `[..] [..] text`: times and levels are told, what else is bracketed is kept.
-pub fn bracketed<'a>(line: &'a str, context: &Context<'_>, out: &mut Parsed<'a>) -> bool {
+pub fn bracketed<'a>(line: &'a str, clock: Clock, out: &mut Parsed<'a>) -> bool {
     let mut scan = Scan(line.trim_ascii());
     let mut prefixes = Vec::new();
     while scan.spaces().eat("[") {
         let Some(text) = scan.until(b']') else { return false };
-        bracket(text.trim_ascii(), context, out, &mut prefixes);
+        bracket(text.trim_ascii(), clock, out, &mut prefixes);
     }
     let rest = scan.spaces().0;
     let told = out.time_nanos.is_some() || out.severity.is_some() || !out.attributes.is_empty();
@@ -39,9 +39,9 @@ pub fn bracketed<'a>(line: &'a str, context: &Context<'_>, out: &mut Parsed<'a>)
 }
 
 /// What stands in one pair of brackets.
-fn bracket<'a>(text: &'a str, context: &Context<'_>, out: &mut Parsed<'a>, prefixes: &mut Vec<Value<'a>>) {
+fn bracket<'a>(text: &'a str, clock: Clock, out: &mut Parsed<'a>, prefixes: &mut Vec<Value<'a>>) {
     if out.time_nanos.is_none()
-        && let Some(time) = time::whole(text, context.clock)
+        && let Some(time) = time::whole(text, clock)
     {
         out.time_nanos = Some(time).filter(|time| *time > 0);
     } else if out.severity.is_none()
@@ -71,10 +71,10 @@ fn bracket<'a>(text: &'a str, context: &Context<'_>, out: &mut Parsed<'a>, prefi
 }
 
 /// Reads a line that begins with a time, has a level near its front, or a pair somewhere.
-pub fn parse<'a>(line: &'a str, context: &Context<'_>, out: &mut Parsed<'a>) -> bool {
+pub fn parse<'a>(line: &'a str, clock: Clock, out: &mut Parsed<'a>) -> bool {
     let mut scan = Scan(line.trim_ascii());
     let bracketed = scan.eat("[");
-    let time = time::any(&mut scan, context.clock);
+    let time = time::any(&mut scan, clock);
     if time.is_none() {
         scan = Scan(line.trim_ascii());
     } else if bracketed {
@@ -97,7 +97,8 @@ fn level(text: &str) -> Option<Severity<'_>> {
         }
         let bare = word.trim_matches(['[', ']', '(', ')', '<', '>', '|', ':', ',', '-', '*']);
         let in_capitals = bare.len() >= 3 && bare.bytes().all(|byte| byte.is_ascii_uppercase());
-        let marked = bare.len() < word.len() && (word.starts_with(['[', '<', '(', '|']) || (at == 0 && word.ends_with(':')));
+        let marked =
+            bare.len() < word.len() && (word.starts_with(['[', '<', '(', '|']) || (at == 0 && word.ends_with(':')));
         if (in_capitals || marked)
             && let Some(severity) = Severity::of_word(bare)
         {
@@ -167,14 +168,15 @@ fn first_address(text: &str) -> Option<&str> {
         if run.is_empty() {
             return None;
         }
-        let opened = before.is_none_or(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_' | b'.' | b'@'));
+        let opened =
+            before.is_none_or(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_' | b'.' | b'@'));
         let closed = rest.peek().is_none_or(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_'));
         // The shortest is `::1`, and the longest has 45 bytes.
         if opened && closed && (3..=60).contains(&run.len()) {
             let run = run.trim_end_matches(['.', ':']);
-            let front = run.split_once(':').map_or(run, |(front, port)| {
-                if port.bytes().all(|byte| byte.is_ascii_digit()) { front } else { run }
-            });
+            let front = run
+                .split_once(':')
+                .map_or(run, |(front, port)| if port.bytes().all(|byte| byte.is_ascii_digit()) { front } else { run });
             let dotted = front.bytes().filter(|byte| *byte == b'.').count() == 3;
             let colons = front.bytes().filter(|byte| *byte == b':').count() >= 2;
             if (dotted || colons) && front.parse::<IpAddr>().is_ok() {

@@ -4,17 +4,17 @@
 //! action, then facts that a word announces.
 
 use super::scan::Scan;
-use super::{Context, Parser, syslog};
+use super::{Clock, Parser, syslog};
 use crate::process::enrich::severity::Severity;
 use crate::process::value::{Parsed, Value};
 
 /// Reads a line that holds such a message, with or without syslog before it.
-pub fn parse<'a>(line: &'a str, context: &Context<'_>, out: &mut Parsed<'a>) -> bool {
+pub fn parse<'a>(line: &'a str, clock: Clock, out: &mut Parsed<'a>) -> bool {
     let text = line.trim_ascii();
     if text.starts_with('%') {
         return message(Scan(text), out).is_some();
     }
-    syslog::parse(text, context, out) == Some(Parser::CiscoAsa)
+    syslog::parse(text, clock, out) == Some(Parser::CiscoAsa)
 }
 
 /// Reads from `%ASA` on.

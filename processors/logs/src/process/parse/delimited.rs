@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::Context;
+use super::Clock;
 use super::scan::Scan;
 use crate::config::Delimited;
 use crate::process::value::{Parsed, Text, bare};
 
 /// Reads a line that has as many columns as there are names.
-pub fn parse<'a>(line: &'a str, of: &Delimited, context: &Context<'_>, out: &mut Parsed<'a>) -> bool {
+pub fn parse<'a>(line: &'a str, of: &Delimited, clock: Clock, out: &mut Parsed<'a>) -> bool {
     let separator = of.separator();
     let columns = of.columns.get_ref();
     // Most other lines have too few separators.
@@ -33,7 +33,7 @@ pub fn parse<'a>(line: &'a str, of: &Delimited, context: &Context<'_>, out: &mut
             out.put(name.clone(), value);
         }
     }
-    super::lift(out, context);
+    super::lift(out, clock);
     true
 }
 

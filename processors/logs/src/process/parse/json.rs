@@ -7,14 +7,14 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::Context;
+use super::Clock;
 use crate::process::value::{Parsed, Text, Value};
 
 /// How many values a line may hold, nested ones too; what is over it is counted as dropped.
 const VALUES_MAX: u32 = 4_096;
 
 /// Reads a line that is one object and nothing else.
-pub fn parse<'a>(line: &'a str, context: &Context<'_>, out: &mut Parsed<'a>) -> bool {
+pub fn parse<'a>(line: &'a str, clock: Clock, out: &mut Parsed<'a>) -> bool {
     let mut json = serde_json::Deserializer::from_str(line);
     let mut budget = Budget { left: VALUES_MAX, dropped: 0 };
     let read = json.deserialize_map(Object { out, budget: &mut budget });
@@ -22,7 +22,7 @@ pub fn parse<'a>(line: &'a str, context: &Context<'_>, out: &mut Parsed<'a>) -> 
         return false;
     }
     out.dropped = out.dropped.saturating_add(budget.dropped);
-    super::lift(out, context);
+    super::lift(out, clock);
     true
 }
 

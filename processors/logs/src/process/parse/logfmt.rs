@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::Context;
+use super::Clock;
 use super::scan::Scan;
 use crate::process::value::{Parsed, Value, bare};
 
@@ -11,7 +11,7 @@ const KEY_BYTES_MAX: usize = 128;
 
 /// Reads a line that is pairs from its start to its end; a name alone counts as true. A pair comes first, and there are
 /// at least two of them, and more than names alone.
-pub fn parse<'a>(line: &'a str, context: &Context<'_>, out: &mut Parsed<'a>) -> bool {
+pub fn parse<'a>(line: &'a str, clock: Clock, out: &mut Parsed<'a>) -> bool {
     let mut scan = Scan(line.trim_ascii());
     let (mut pairs, mut names) = (0, 0);
     while !scan.spaces().0.is_empty() {
@@ -37,7 +37,7 @@ pub fn parse<'a>(line: &'a str, context: &Context<'_>, out: &mut Parsed<'a>) -> 
     if pairs < 2 || pairs <= names {
         return false;
     }
-    super::lift(out, context);
+    super::lift(out, clock);
     true
 }
 

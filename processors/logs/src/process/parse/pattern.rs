@@ -1,6 +1,6 @@
 //! Regular expressions of the configuration, with named groups. The engine is linear in the line's length.
 
-use super::Context;
+use super::Clock;
 use crate::config::Pattern;
 use crate::process::value::{Parsed, bare};
 
@@ -27,14 +27,14 @@ impl Compiled {
     }
 
     /// Reads a line that the expression matches.
-    pub fn parse<'a>(&self, line: &'a str, context: &Context<'_>, out: &mut Parsed<'a>) -> bool {
+    pub fn parse<'a>(&self, line: &'a str, clock: Clock, out: &mut Parsed<'a>) -> bool {
         let Some(captures) = self.expression.captures(line) else { return false };
         for (at, name) in &self.groups {
             if let Some(group) = captures.get(*at).filter(|group| !group.as_str().is_empty()) {
                 out.put(name.clone(), bare(group.as_str()));
             }
         }
-        super::lift(out, context);
+        super::lift(out, clock);
         true
     }
 }

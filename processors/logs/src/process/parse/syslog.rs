@@ -5,12 +5,12 @@
 use std::borrow::Cow;
 
 use super::scan::Scan;
-use super::{Context, Parser, app, asa, json, time};
+use super::{Clock, Parser, app, asa, json, time};
 use crate::process::enrich::severity::Severity;
 use crate::process::value::{Parsed, Value};
 
 /// Reads a line of either RFC; which it was, or that its message was a firewall's.
-pub fn parse<'a>(line: &'a str, context: &Context<'_>, out: &mut Parsed<'a>) -> Option<Parser> {
+pub fn parse<'a>(line: &'a str, clock: Clock, out: &mut Parsed<'a>) -> Option<Parser> {
     let mut scan = Scan(line.trim_ascii_end());
     let priority = priority(&mut scan);
     if let Some(priority) = priority {
@@ -18,13 +18,13 @@ pub fn parse<'a>(line: &'a str, context: &Context<'_>, out: &mut Parsed<'a>) -> 
         out.put("syslog.facility", i64::from(priority >> 3));
         out.severity = Severity::of_syslog(priority & 7);
         let mark = out.mark();
-        if scan.0.starts_with("1 ") && new(scan, context, out).is_some() {
+        if scan.0.starts_with("1 ") && new(scan, clock, out).is_some() {
             return Some(Parser::SyslogRfc5424);
         }
         out.back_to(mark);
         out.time_nanos = None;
     }
-    old(scan, priority.is_some(), context, out)
+    old(scan, priority.is_some(), clock, out)
 }
 
 /// `<0>` to `<191>`.
@@ -38,10 +38,10 @@ fn priority(scan: &mut Scan<'_>) -> Option<u8> {
 }
 
 /// RFC 5424, from its version on.
-fn new<'a>(mut scan: Scan<'a>, context: &Context<'_>, out: &mut Parsed<'a>) -> Option<()> {
+fn new<'a>(mut scan: Scan<'a>, clock: Clock, out: &mut Parsed<'a>) -> Option<()> {
     scan.eat("1 ").then_some(())?;
     if !scan.eat("- ") {
-        out.time_nanos = Some(time::iso(&mut scan, context.clock)?);
+        out.time_nanos = Some(time::iso(&mut scan, clock)?);
         scan.eat(" ").then_some(())?;
     }
     out.put("syslog.version", 1);
@@ -62,7 +62,7 @@ fn new<'a>(mut scan: Scan<'a>, context: &Context<'_>, out: &mut Parsed<'a>) -> O
         return None;
     }
     scan.eat("\u{feff}");
-    message(scan.0, context, out);
+    message(scan.0, clock, out);
     Some(())
 }
 
@@ -111,10 +111,10 @@ fn parameter<'a>(scan: &mut Scan<'a>) -> Option<Cow<'a, str>> {
 }
 
 /// RFC 3164: a time, a host, a tag, a message; without a priority, the time must be there.
-fn old<'a>(mut scan: Scan<'a>, with_priority: bool, context: &Context<'_>, out: &mut Parsed<'a>) -> Option<Parser> {
+fn old<'a>(mut scan: Scan<'a>, with_priority: bool, clock: Clock, out: &mut Parsed<'a>) -> Option<Parser> {
     // Cisco puts a star before a time that it is not sure of.
     scan.eat("*");
-    let time = time::bsd(&mut scan, context.clock).or_else(|| time::iso(&mut scan, context.clock));
+    let time = time::bsd(&mut scan, clock).or_else(|| time::iso(&mut scan, clock));
     if !with_priority && time.is_none() {
         return None;
     }
@@ -146,7 +146,7 @@ fn old<'a>(mut scan: Scan<'a>, with_priority: bool, context: &Context<'_>, out: 
     if !with_priority && out.get("syslog.appname").is_none() {
         return None;
     }
-    message(scan.0, context, out);
+    message(scan.0, clock, out);
     Some(Parser::SyslogRfc3164)
 }
 
@@ -159,7 +159,8 @@ fn is_host(word: &str) -> bool {
 /// `name[pid]: ` or `name: `.
 fn tag<'a>(scan: &mut Scan<'a>, out: &mut Parsed<'a>) {
     let mut ahead = *scan;
-    let name = ahead.take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'/' | b'@'));
+    let name =
+        ahead.take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'/' | b'@'));
     if name.is_empty() || name.len() > 64 {
         return;
     }
@@ -179,14 +180,14 @@ fn tag<'a>(scan: &mut Scan<'a>, out: &mut Parsed<'a>) {
 }
 
 /// What is said, and what can be read out of it: members of JSON, else pairs.
-fn message<'a>(text: &'a str, context: &Context<'_>, out: &mut Parsed<'a>) {
+fn message<'a>(text: &'a str, clock: Clock, out: &mut Parsed<'a>) {
     let text = text.trim_ascii();
     if text.is_empty() {
         return;
     }
     out.put("message", text);
     let (mark, severity, time) = (out.mark(), out.severity.take(), out.time_nanos);
-    if !(text.starts_with('{') && json::parse(text, context, out)) {
+    if !(text.starts_with('{') && json::parse(text, clock, out)) {
         out.back_to(mark);
         app::facts(text, out);
     }

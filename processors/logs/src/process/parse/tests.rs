@@ -24,7 +24,10 @@ fn parsers() -> Parsers {
     Parsers {
         order: Vec::new(),
         patterns: vec![
-            pattern("payment", r"^PAY (?<payment__id>[0-9a-f]{8}) (?<level>\w+) amount (?<amount>[0-9.]+)(?: (?<currency>[A-Z]{3}))?$"),
+            pattern(
+                "payment",
+                r"^PAY (?<payment__id>[0-9a-f]{8}) (?<level>\w+) amount (?<amount>[0-9.]+)(?: (?<currency>[A-Z]{3}))?$",
+            ),
             pattern("door", r"^door (?P<door>\d+) (?:opened|closed) by badge (?P<badge>\w+) at (?P<time>\S+)"),
         ],
         delimited: vec![
@@ -134,7 +137,8 @@ fn check(file: &Path) -> usize {
 fn golden_lines_are_read_as_written_beside_them() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
     let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    let checked: usize = files.filter(|file| file.extension().is_some_and(|end| end == "txt")).map(|file| check(&file)).sum();
+    let checked: usize =
+        files.filter(|file| file.extension().is_some_and(|end| end == "txt")).map(|file| check(&file)).sum();
     assert!(checked >= 300, "only {checked} lines");
 }
 
@@ -154,14 +158,57 @@ fn a_parser_that_is_not_listed_is_not_tried_and_those_that_are_come_in_order() {
 
 /// Beginnings that lead into each parser, and what it may hang on.
 const BEGINNINGS: [&str; 22] = [
-    "{\"a\":", "{\"a\":\"\\\"", "[", "[a=", "<a>", "<a b=\"", "<a>&lt;", "<34>1 ", "<34>1 - h a p m [i n=\"", "<34>Oct 11 22:14:15 h a: ",
-    "Feb 19 02:26:26 a %ASA-6-302016: ", "%ASA-6-302016: user <", "1.2.3.4 - - [21/Nov/2026:15:48:20 +0000] \"",
-    "a=1 b=2 ", "a=1 b=\"", "2026-11-21 15:48:20 ERROR ", "trace_id=", "INFO ", "a\tb\tc", "a|b|", "PAY 01234567 INFO amount ", "x",
+    "{\"a\":",
+    "{\"a\":\"\\\"",
+    "[",
+    "[a=",
+    "<a>",
+    "<a b=\"",
+    "<a>&lt;",
+    "<34>1 ",
+    "<34>1 - h a p m [i n=\"",
+    "<34>Oct 11 22:14:15 h a: ",
+    "Feb 19 02:26:26 a %ASA-6-302016: ",
+    "%ASA-6-302016: user <",
+    "1.2.3.4 - - [21/Nov/2026:15:48:20 +0000] \"",
+    "a=1 b=2 ",
+    "a=1 b=\"",
+    "2026-11-21 15:48:20 ERROR ",
+    "trace_id=",
+    "INFO ",
+    "a\tb\tc",
+    "a|b|",
+    "PAY 01234567 INFO amount ",
+    "x",
 ];
 /// What repeats.
 const REPEATED: [&str; 26] = [
-    "{\"a\":", "[", "]", "<a>", "</a>", "&amp;", "&", "a=", "=", "a=\"", "\\\"", "\\", "\"", "'", " ", ",", "flags ", "user <", "for 1.2.3.4 ",
-    "connection ", "trace_id=", "1.2.3.4 ", "::", "[a] ", "a=1 ", "é",
+    "{\"a\":",
+    "[",
+    "]",
+    "<a>",
+    "</a>",
+    "&amp;",
+    "&",
+    "a=",
+    "=",
+    "a=\"",
+    "\\\"",
+    "\\",
+    "\"",
+    "'",
+    " ",
+    ",",
+    "flags ",
+    "user <",
+    "for 1.2.3.4 ",
+    "connection ",
+    "trace_id=",
+    "1.2.3.4 ",
+    "::",
+    "[a] ",
+    "a=1 ",
+    "é",
 ];
 
 /// The work for a line grows as the line does: 1 MiB takes no longer a byte than 64 KiB, but for a generous factor.
@@ -173,7 +220,9 @@ fn time_a_byte_is_level_whatever_repeats() {
             let start = Instant::now();
             let mut parsed = Parsed::default();
             parsers.parse(line, NOW, &mut parsed);
-            for kind in [ParserKind::App, ParserKind::Bracketed, ParserKind::Logfmt, ParserKind::Xml, ParserKind::CiscoAsa] {
+            for kind in
+                [ParserKind::App, ParserKind::Bracketed, ParserKind::Logfmt, ParserKind::Xml, ParserKind::CiscoAsa]
+            {
                 Parsers { order: vec![kind], ..Parsers::default() }.parse(line, NOW, &mut parsed);
                 parsed.clear();
             }

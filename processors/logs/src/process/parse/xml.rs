@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::Context;
+use super::Clock;
 use super::scan::Scan;
 use crate::process::value::{Parsed, Text, Value};
 
@@ -17,12 +17,12 @@ const PATH_BYTES_MAX: usize = 512;
 const LIST_MAX: usize = 1_024;
 
 /// Reads a line that is one document.
-pub fn parse<'a>(line: &'a str, context: &Context<'_>, out: &mut Parsed<'a>) -> bool {
+pub fn parse<'a>(line: &'a str, clock: Clock, out: &mut Parsed<'a>) -> bool {
     let mut reader = Reader { rest: Scan(line.trim_ascii()), path: String::new(), open: Vec::new(), out };
     if reader.read().is_none() {
         return false;
     }
-    super::lift(out, context);
+    super::lift(out, clock);
     true
 }
 

@@ -138,3 +138,24 @@ fn sources_that_only_the_cluster_has_count_and_those_that_nobody_has_are_a_probl
     assert_eq!(topics(Plan::new(&read(&["own.metrics"]), &other(1))), [""; 0]);
     assert_eq!(topics(Plan::new(&read(&["own.metric"]), &other(1))), ["own.metric"]);
 }
+
+#[test]
+fn an_output_has_a_partition_for_each_of_its_sources() {
+    let more = |partitions: u32| {
+        topology(|topology| topology.topics.get_mut("telemetry-logs").unwrap().partitions = partitions)
+    };
+    assert_eq!(Plan::new(&more(6), &BTreeMap::new()).problems, []);
+    let plan = Plan::new(&more(7), &BTreeMap::new());
+    let [problem] = plan.problems.as_slice() else { panic!("{plan:?}") };
+    assert_eq!(problem.topic, "telemetry-logs-enriched");
+    assert_eq!(
+        problem.message,
+        "has 6 partitions and telemetry-logs 7: worker.logs keeps a record's partition, so raise partitions"
+    );
+    let lost = topology(|topology| drop(topology.topics.remove("telemetry-logs-enriched")));
+    let plan = Plan::new(&lost, &BTreeMap::new());
+    assert_eq!(
+        plan.problems.iter().map(|problem| problem.topic.as_str()).collect::<Vec<_>>(),
+        ["telemetry-logs-enriched"]
+    );
+}
