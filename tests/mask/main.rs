@@ -122,7 +122,8 @@ fn a_masked_line_is_masked_for_good_and_json_stays_json() {
             Outcome::Same,
             "{text}\n{out}\n{again}"
         );
-        if serde_json::from_str::<serde_json::Value>(&text).is_ok() {
+        // A number alone is JSON, too, and no document of a log.
+        if text.starts_with(['{', '[']) && serde_json::from_str::<serde_json::Value>(&text).is_ok() {
             assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok(), "{text}\n{out}");
         }
     }

@@ -33,7 +33,7 @@ impl<'a> View<'a> {
             let group = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase() || matches!(byte, b'(' | b')');
             let blank = rest.starts_with(b"%20")
                 && bytes.last().copied().is_some_and(group)
-                && rest.get(3).copied().is_some_and(group);
+                && (rest.get(3).copied().is_some_and(group) || rest.get(3..6) == Some(b"%28"));
             let (decoded, width) = if blank { (b'-', 3) } else { (decoded, width) };
             bytes.push(decoded);
             starts.push(at);
