@@ -29,8 +29,8 @@ impl<P: Processor<Out = Sample>> Worker for Faulty<P> {
         (self.1)(self.0.processor(partition))
     }
 
-    fn sink(&self) -> RemoteWriteSink {
-        self.0.sink()
+    fn sink(&self, outlet: usize) -> RemoteWriteSink {
+        self.0.sink(outlet)
     }
 }
 
@@ -173,8 +173,8 @@ impl Worker for Early {
         DiesOnce { inner: self.0.processor(partition), batches: 0, starts: Arc::clone(&self.1) }
     }
 
-    fn sink(&self) -> AcknowledgesEarly {
-        let sinks = [self.0.sink(), self.0.sink()];
+    fn sink(&self, outlet: usize) -> AcknowledgesEarly {
+        let sinks = [self.0.sink(outlet), self.0.sink(outlet)];
         AcknowledgesEarly { sinks, held: false, starts: Arc::clone(&self.1), seen: 0 }
     }
 }
@@ -212,7 +212,7 @@ impl Processor for Alters {
         self.inner.process(batch, &mut made);
         for Item { offset, value } in made.finish().shards.into_iter().flatten() {
             for value in (self.alter)(value) {
-                out.emit(offset, value.series().hash(), value, 100);
+                out.emit(offset, value.series().form(0).unwrap().hash(), value, 100);
             }
         }
     }

@@ -97,7 +97,7 @@ impl Worker for Counting {
         }
     }
 
-    fn sink(&self) -> Outside {
+    fn sink(&self, _: usize) -> Outside {
         Outside { url: self.outside.clone(), http: self.http.clone(), body: String::new() }
     }
 }

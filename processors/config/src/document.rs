@@ -229,6 +229,8 @@ fn resolved(text: &str, resolve: Resolve<'_>) -> Result<Option<String>, String> 
     let reference = match inner.split_once(':') {
         Some(("env", name)) => Reference::Env(name),
         Some(("file", path)) => Reference::File(path),
+        // A group of a regular expression, such as a rule for labels has.
+        None if !inner.is_empty() && inner.bytes().all(|byte| byte.is_ascii_digit()) => return Ok(None),
         _ => return Err("expected ${env:NAME} or ${file:PATH}".to_owned()),
     };
     resolve(reference).map(Some).map_err(|error| format!("could not read ${{{inner}}}: {error}"))

@@ -1,5 +1,6 @@
 //! All that a processor can do to the world.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::{Budget, Carried, Entry, Hold, Limits, Output, Record, TooLarge};
@@ -10,6 +11,8 @@ pub struct Outbox<T> {
     entry: Arc<Entry>,
     budget: Budget,
     limits: Limits,
+    /// The shards of each way to the outside.
+    outlets: Vec<Range<usize>>,
     outputs: Vec<Output>,
     filled: Filled<T>,
 }
@@ -17,7 +20,7 @@ pub struct Outbox<T> {
 /// What a processor made of a batch.
 #[derive(Debug)]
 pub struct Filled<T> {
-    /// Items for the outside, by shard.
+    /// Items for the outside, by shard: those of the first outlet, then those of the next.
     pub shards: Vec<Vec<Item<T>>>,
     /// What each shard's items weigh, in bytes.
     pub weights: Vec<usize>,
@@ -78,13 +81,25 @@ impl std::fmt::Debug for Decision {
 }
 
 impl<T> Outbox<T> {
-    /// An outbox for an entry; `shards` is at least one.
+    /// An outbox for an entry, with one outlet of that many shards, at least one.
     pub fn new(entry: Arc<Entry>, budget: Budget, shards: usize, limits: Limits) -> Self {
-        let shards = shards.max(1);
+        Self::with_outlets(entry, budget, &[shards], limits)
+    }
+
+    /// An outbox with an outlet for each number of shards, all of them at least one.
+    pub fn with_outlets(entry: Arc<Entry>, budget: Budget, outlets: &[usize], limits: Limits) -> Self {
+        let mut shards = 0;
+        let mut next = |count: &usize| {
+            let first = shards;
+            shards += (*count).max(1);
+            first..shards
+        };
+        let outlets = outlets.iter().map(&mut next).collect();
         Self {
             entry,
             budget,
             limits,
+            outlets,
             outputs: Vec::new(),
             filled: Filled {
                 shards: (0..shards).map(|_| Vec::new()).collect(),
@@ -97,12 +112,23 @@ impl<T> Outbox<T> {
 
     /// Sends an item of the record at `offset` to the outside, weighing about so many bytes. What
     /// must stay in order has the same hash, and so the same shard.
+    #[inline]
     pub fn emit(&mut self, offset: i64, hash: u64, value: T, bytes: usize) {
-        let shard = shard_of(hash, self.filled.shards.len());
-        if let (Some(items), Some(weight)) = (self.filled.shards.get_mut(shard), self.filled.weights.get_mut(shard)) {
-            items.push(Item { offset, value });
-            *weight += bytes;
-        }
+        self.emit_to(0, offset, hash, value, bytes);
+    }
+
+    /// The same, by one of several outlets: the batch is finished once each has acknowledged what it was sent.
+    #[inline]
+    pub fn emit_to(&mut self, outlet: usize, offset: i64, hash: u64, value: T, bytes: usize) {
+        let shard = self.outlets.get(outlet).map(|shards| shards.start + shard_of(hash, shards.len()));
+        let slot =
+            shard.and_then(|shard| Some((self.filled.shards.get_mut(shard)?, self.filled.weights.get_mut(shard)?)));
+        let Some((items, weight)) = slot else {
+            // No such outlet: a hold that is dropped says so, and nothing is lost.
+            return drop(self.entry.hold());
+        };
+        items.push(Item { offset, value });
+        *weight += bytes;
     }
 
     /// Sends a record to a Kafka topic, in the transaction that commits the batch.
@@ -159,7 +185,7 @@ impl<T> Outbox<T> {
             return Err((error, released));
         }
         self.filled.carried.state.retain(|(changed, _)| *changed != key);
-        let shards = self.filled.shards.len();
+        let shards = self.outlets.first().map_or(1, Range::len);
         let sharded = |Released { hold, items }| {
             let items = items.into_iter().map(|(hash, item, bytes)| (shard_of(hash, shards), item, bytes));
             (hold, items.collect())
@@ -213,6 +239,31 @@ mod tests {
         let filled = out.finish();
         assert_eq!(filled.shards[3], vec![Item { offset: 1, value: "a" }, Item { offset: 3, value: "c" }]);
         assert_eq!(filled.weights, vec![4, 0, 0, 8]);
+    }
+
+    #[test]
+    fn each_outlet_has_shards_of_its_own() {
+        let (entry, processing) = Partition::open(TopicPartition::new("t", 0), 0).admit(Some((0, 1)), 0);
+        processing.release();
+        let mut out = Outbox::with_outlets(entry, Budget::new(0), &[2, 0, 3], Limits::all(200));
+        for (outlet, hash, value) in [(2, u64::MAX, "a"), (1, u64::MAX, "b"), (0, u64::MAX, "c"), (2, 0, "d")] {
+            out.emit_to(outlet, 7, hash, value, 1);
+        }
+        let shards: Vec<Vec<_>> =
+            out.finish().shards.iter().map(|items| items.iter().map(|item| item.value).collect()).collect();
+        assert_eq!(shards, [vec![], vec!["c"], vec!["b"], vec!["d"], vec![], vec!["a"]]);
+    }
+
+    /// Guards: forgetting never becomes loss.
+    #[test]
+    fn what_is_emitted_to_no_outlet_is_a_defect() {
+        let partition = Partition::open(TopicPartition::new("t", 0), 0);
+        let (entry, processing) = partition.admit(Some((4, 9)), 0);
+        processing.release();
+        let mut out = Outbox::new(entry, Budget::new(0), 1, Limits::all(200));
+        assert_eq!(partition.forgotten(), None);
+        out.emit_to(1, 7, 0, "a", 1);
+        assert_eq!(partition.forgotten(), Some((4, 9)));
     }
 
     #[test]

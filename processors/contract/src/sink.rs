@@ -8,6 +8,7 @@ use crate::Item;
 
 /// One shard's way to the outside: packs items of many batches into one request and delivers it.
 ///
+/// A worker may have several ways to the outside, its outlets; each has shards of its own, and an offset waits for all.
 /// Each shard has a sink of its own and one request in flight, so what shares a shard is delivered
 /// in partition order (invariant 6).
 pub trait Sink: Send + 'static {
@@ -15,6 +16,12 @@ pub trait Sink: Send + 'static {
     type Out: Send + 'static;
     /// What goes wrong.
     type Error: Failure;
+
+    /// Parts of what a batch has for this shard that never share a request, such as those of different tenants, each
+    /// under a number that tells them apart; the order of items under one number is kept.
+    fn divide(&self, items: Vec<Item<Self::Out>>) -> Vec<(u64, Vec<Item<Self::Out>>)> {
+        vec![(0, items)]
+    }
 
     /// Packs the longest prefix of `items` (never empty) that fits one request, and keeps it as the
     /// request to deliver. Returns how many items that is, at least one.

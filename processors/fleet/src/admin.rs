@@ -79,10 +79,11 @@ fn not_ready(name: &str, status: &Status) -> Option<String> {
         ("has no assignment yet", status.session_error)
     } else if let Some(error) = status.commit_error {
         ("cannot commit", Some(error))
-    } else if status.sink.blocked_shards > 0 {
-        ("is blocked by its sink", status.sink.last_error)
     } else {
-        ("gets no answer from its sink", status.sink.last_error)
+        let blocked = status.sinks.iter().find(|(_, sink)| sink.blocked_shards > 0);
+        let troubled = status.sinks.iter().find(|(_, sink)| sink.retrying_shards > 0);
+        let why = if blocked.is_some() { "is blocked by its sink" } else { "gets no answer from its sink" };
+        (why, blocked.or(troubled).and_then(|(name, sink)| Some(format!("{name}: {}", sink.last_error.as_ref()?))))
     };
     Some(format!("{name} {why}{}\n", error.map_or_else(String::new, |error| format!(": {error}"))))
 }

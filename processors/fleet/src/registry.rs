@@ -7,9 +7,9 @@ use weir_contract::{NoSink, TopicPartition};
 use weir_kafka::FeedLimits;
 use weir_kafka::real;
 use weir_logs::{LogsProcessor, Rulings, SharedTables};
-use weir_metrics::{MetricsProcessor, Remote, RemoteWriteSink};
-use weir_remote_write::Symbols;
-use weir_runtime::{Settings, Worker};
+use weir_metrics::config::Endpoint;
+use weir_metrics::{MetricsProcessor, Remote, RemoteWriteSink, Shared};
+use weir_runtime::{Outlet, Settings, Worker};
 
 use crate::connection::{self, Connection};
 use crate::fleet::Fleet;
@@ -27,8 +27,8 @@ const PREFETCH_SHARE: usize = 4;
 /// The metrics worker, as the runtime runs it.
 pub struct Metrics {
     config: weir_metrics::Config,
-    remote: Remote,
-    symbols: Arc<Symbols>,
+    remotes: Vec<Remote>,
+    shared: Arc<Shared>,
     instruments: weir_metrics::Instruments,
 }
 
@@ -37,11 +37,19 @@ impl Worker for Metrics {
     type Sink = RemoteWriteSink;
 
     fn processor(&self, _: &TopicPartition) -> MetricsProcessor {
-        MetricsProcessor::new(&self.config, &self.symbols, self.instruments.clone())
+        MetricsProcessor::new(&self.config, &self.shared, self.instruments.clone())
     }
 
-    fn sink(&self) -> RemoteWriteSink {
-        RemoteWriteSink::new(&self.remote)
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "an outlet is a remote: both are made of the configuration's endpoints"
+    )]
+    fn sink(&self, outlet: usize) -> RemoteWriteSink {
+        RemoteWriteSink::new(&self.remotes[outlet])
+    }
+
+    fn detail(&self) -> serde_json::Value {
+        self.shared.told()
     }
 }
 
@@ -60,7 +68,7 @@ impl Worker for Logs {
         LogsProcessor::new(&self.rulings, self.tables.clone(), self.instruments.clone())
     }
 
-    fn sink(&self) -> NoSink {
+    fn sink(&self, _: usize) -> NoSink {
         NoSink
     }
 }
@@ -96,12 +104,8 @@ pub fn start_as<W: Worker>(
         let identity = connection::identity(topology, name, worker);
         match &worker.kind {
             Kind::RemoteWrite(config) => {
-                let settings = Settings {
-                    shards: usize::try_from(*config.shards.get_ref()).unwrap_or(1),
-                    max_items: usize::try_from(*config.max_samples.get_ref()).unwrap_or(1),
-                    linger: (*config.linger.get_ref()).into(),
-                    ..settings(topology, worker)
-                };
+                let outlets = config.remote_write.iter().map(outlet).collect();
+                let settings = Settings { outlets, ..settings(topology, worker) };
                 let metrics = metrics(fleet, config, name)?;
                 fleet.start(wrap(metrics), identity, settings, connection)?;
             }
@@ -118,9 +122,7 @@ pub fn start_as<W: Worker>(
 fn settings(topology: &Topology, worker: &topology::Worker) -> Settings {
     Settings {
         lanes: *topology.process.lanes.get_ref(),
-        shards: 1,
-        max_items: 1,
-        linger: std::time::Duration::ZERO,
+        outlets: Vec::new(),
         commit_interval: worker.commit_interval.into(),
         commit_bytes: connection::COMMIT_BYTES,
         revoke_timeout: worker.revoke_timeout.into(),
@@ -137,10 +139,13 @@ fn metrics(fleet: &Fleet, config: &weir_metrics::Config, name: &str) -> anyhow::
     let mut registry = registry.lock();
     let instruments =
         weir_metrics::Instruments::new(registry.sub_registry_with_label(("worker".into(), name.to_owned().into())));
+    let remotes = config.remote_write.iter().enumerate().map(|(place, endpoint)| {
+        Remote::new(config, place, &instruments)
+            .with_context(|| format!("worker {name}, endpoint {}", endpoint.name()))
+    });
     Ok(Metrics {
-        remote: Remote::new(config, instruments.clone()).with_context(|| format!("worker {name}"))?,
-        // What bounds it are the series caches of the partitions.
-        symbols: Symbols::new(usize::MAX),
+        remotes: remotes.collect::<anyhow::Result<_>>()?,
+        shared: Shared::new(config).with_context(|| format!("worker {name}"))?,
         config: config.clone(),
         instruments,
     })
@@ -154,4 +159,13 @@ fn logs(fleet: &Fleet, config: &weir_logs::Config, name: &str) -> anyhow::Result
     let rulings = Rulings::new(config).with_context(|| format!("worker {name}"))?;
     let tables = tables::keep(name, config, instruments.clone()).with_context(|| format!("worker {name}"))?;
     Ok(Logs { rulings, tables, instruments })
+}
+
+fn outlet(endpoint: &Endpoint) -> Outlet {
+    Outlet {
+        name: endpoint.name().into(),
+        shards: usize::try_from(*endpoint.shards.get_ref()).unwrap_or(1),
+        max_items: usize::try_from(*endpoint.max_samples.get_ref()).unwrap_or(1),
+        linger: (*endpoint.linger.get_ref()).into(),
+    }
 }

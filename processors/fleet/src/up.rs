@@ -94,7 +94,9 @@ pub async fn run<W: Worker>(
     };
     for worker in topology.workers.values_mut() {
         if let Kind::RemoteWrite(config) = &mut worker.kind {
-            config.url = weir_config::unset(url.clone());
+            for endpoint in config.remote_write.iter_mut() {
+                endpoint.url = weir_config::unset(url.clone());
+            }
         }
     }
 

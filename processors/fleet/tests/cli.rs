@@ -20,6 +20,10 @@ password = "${file:secret}"
 "sasl.oauthbearer.client.secret" = "${env:WEIR_TEST_SECRET}"
 [worker.metrics.remote_write]
 url = "http://prometheus:9090/api/v1/write?token=hunter4"
+headers = { X-Api-Key = "hunter5" }
+[worker.metrics.remote_write.security]
+username = "weir"
+password = "${file:secret}"
 "#;
 
 /// Runs `weir` in `dir` without a terminal and without variables of this process's.
@@ -62,6 +66,9 @@ process  budget 256MiB, lanes 2, admin 127.0.0.1:9464
  logs     enrich        telemetry-logs     weir-logs     earliest  topic telemetry-logs-enriched
  metrics  remote_write  telemetry-metrics  weir-metrics  earliest  http://127.0.0.1:9090/api/v1/write
 
+ worker   endpoint        protocol  shards  authorization  relabelling
+ metrics  127.0.0.1:9090  auto      4       none           none
+
  topic                    partitions  retention  compression  largest record  replicas (in sync)
  telemetry-logs           6           14d        producer     1MiB            3 (2)
  telemetry-logs-enriched  6           14d        producer     2MiB            3 (2)
@@ -88,7 +95,25 @@ fn json_has_the_whole_fleet() {
         serde_json::json!({
             "kind": "remote_write", "topics": ["telemetry-metrics"], "group": "own", "start": "earliest",
             "group_protocol": "classic", "drain_timeout": "20s", "revoke_timeout": "1s", "commit_interval": "1s",
-            "encoding": "auto", "sink": "http://127.0.0.1:9090/api/v1/write",
+            "encoding": "auto",
+            "remote_write": [{
+                "name": null, "url": "http://127.0.0.1:9090/api/v1/write", "protocol": "auto", "max_samples": 10000,
+                "max_bytes": "4MiB", "linger": "200ms", "shards": 4, "timeout": "30s", "headers": [],
+                "security": {
+                    "username": null, "bearer_token_file": null, "ca_file": null, "certificate_file": null,
+                    "key_file": null,
+                },
+                "external_labels": {}, "write_relabel_configs": [],
+            }],
+            "otlp": {
+                "translation_strategy": "UnderscoreEscapingWithSuffixes", "promote_resource_attributes": [],
+                "promote_all_resource_attributes": false, "ignore_resource_attributes": [],
+                "keep_identifying_resource_attributes": false, "convert_histograms_to_nhcb": false,
+                "promote_scope_metadata": false,
+                "label_name_underscore_sanitization": true, "label_name_preserve_multiple_underscores": true,
+                "series_cache": "64MiB", "attributes": [], "tenant": null,
+                "limits": {"series_per_tenant": null, "series_per_metric": null, "window": "1h"},
+            },
         })
     );
     assert_eq!(

@@ -13,7 +13,8 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 use weir_contract::{Batch, BatchBuilder, Budget, Limits, Outbox, Partition, Processor, TopicPartition};
-use weir_metrics::{Config, Instruments, MetricsProcessor, Symbols};
+use weir_metrics::config::Otlp;
+use weir_metrics::{Config, Instruments, MetricsProcessor, Shared};
 
 const SERIES: usize = 100_000;
 const POINTS: usize = 500;
@@ -90,8 +91,8 @@ fn batch(records: usize, metric: impl Fn(usize, usize) -> Data) -> Batch {
 
 fn run(c: &mut Criterion, name: &str, batch: &Batch, points: usize) {
     let series_cache = weir_config::unset(weir_config::ByteSize::gib(1));
-    let config = Config { series_cache, ..Config::default() };
-    let mut processor = MetricsProcessor::new(&config, &Symbols::new(usize::MAX), Instruments::default());
+    let config = Config { otlp: Otlp { series_cache, ..Otlp::default() }, ..Config::default() };
+    let mut processor = MetricsProcessor::new(&config, &Shared::new(&config).unwrap(), Instruments::default());
     let partition = Partition::open(TopicPartition::new("telemetry-metrics", 0), 0);
     let outbox = || {
         let (entry, hold) = partition.admit(None, 0);

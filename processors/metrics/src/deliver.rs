@@ -6,24 +6,24 @@
 //! its metadata; in 1.0 each request carries that of its families once.
 
 mod answer;
+mod remote;
 mod request;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Client, Response, Url};
+use reqwest::Response;
+use reqwest::header::{HeaderValue, RETRY_AFTER};
 use weir_contract::{Item, Sink};
 use weir_remote_write::headers;
 
-use crate::config::{Config, Protocol};
 use crate::deliver::answer::{Answer, Verdict};
+pub use crate::deliver::remote::Remote;
 use crate::deliver::request::Encoder;
 pub(crate) use crate::deliver::request::Version;
-use crate::error::{DeliverError, StartError};
-use crate::instruments::{Instruments, Outcome};
+use crate::error::DeliverError;
+use crate::instruments::Outcome;
 use crate::process::Sample;
 
 /// What of an answer's body is read. Prometheus tells a line for each sample that it refused; of
@@ -36,84 +36,6 @@ const BODY_BYTES_LOGGED: usize = 500;
 /// The longest pause that a receiver can ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(10);
 
-/// The receiver, as all shards of a worker know it.
-#[derive(Clone, Debug)]
-pub struct Remote {
-    client: Client,
-    url: Url,
-    /// The URL without what might be a secret.
-    shown: Arc<str>,
-    /// The version spoken: what one shard finds out, all know.
-    version: Arc<AtomicU8>,
-    falls_back: bool,
-    max_samples: usize,
-    max_bytes: usize,
-    instruments: Instruments,
-}
-
-impl Remote {
-    /// The receiver of a configuration. Nothing is sent yet.
-    ///
-    /// # Errors
-    /// The HTTP client cannot be set up, or the URL is not one.
-    pub fn new(config: &Config, instruments: Instruments) -> Result<Self, StartError> {
-        let url = Url::parse(config.url.get_ref()).map_err(|_| StartError::Url)?;
-        let client = Client::builder()
-            .timeout(config.timeout.get_ref().get())
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(StartError::Client)?;
-        let version = if config.protocol == Protocol::V1 { Version::V1 } else { Version::V2 };
-        instruments.speaks(version);
-        Ok(Self {
-            client,
-            shown: shown(&url).into(),
-            url,
-            version: Arc::new(AtomicU8::new(version as u8)),
-            falls_back: config.protocol == Protocol::Auto,
-            max_samples: usize::try_from(*config.max_samples.get_ref()).unwrap_or(usize::MAX),
-            max_bytes: config.max_bytes.get_ref().get_usize(),
-            instruments,
-        })
-    }
-
-    fn version(&self) -> Version {
-        if self.version.load(Ordering::Relaxed) == Version::V1 as u8 { Version::V1 } else { Version::V2 }
-    }
-
-    /// The receiver does not know 2.0, as long as this process lives.
-    fn fall_back(&self) {
-        if self.version.swap(Version::V1 as u8, Ordering::Relaxed) != Version::V1 as u8 {
-            tracing::info!(url = %self.shown, "the receiver does not know remote write 2.0, falling back to 1.0");
-        }
-        self.instruments.speaks(Version::V1);
-        self.instruments.request(Outcome::FellBack);
-    }
-
-    async fn post(&self, version: Version, body: Bytes) -> reqwest::Result<Response> {
-        let request = self
-            .client
-            .post(self.url.clone())
-            .header(CONTENT_TYPE, version.content_type())
-            .header(CONTENT_ENCODING, headers::CONTENT_ENCODING)
-            .header(headers::VERSION, version.header())
-            .body(body);
-        request.send().await
-    }
-
-    fn unreachable(&self, source: reqwest::Error) -> DeliverError {
-        self.instruments.request(Outcome::Unreachable);
-        DeliverError::Unreachable { url: self.shown.clone(), source: source.without_url() }
-    }
-}
-
-/// Where the receiver is, without credentials and query.
-fn shown(url: &Url) -> String {
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
-}
-
 /// One shard's way to the receiver.
 #[derive(Debug)]
 pub struct RemoteWriteSink {
@@ -122,12 +44,14 @@ pub struct RemoteWriteSink {
     /// What was packed last, oldest first; kept to be encoded again if the receiver knows 1.0 only.
     samples: Vec<Sample>,
     packed: Option<(Version, Bytes)>,
+    /// Whose they are.
+    tenant: Option<HeaderValue>,
 }
 
 impl RemoteWriteSink {
     /// A sink of one shard.
     pub fn new(remote: &Remote) -> Self {
-        Self { remote: remote.clone(), encoder: Encoder::default(), samples: Vec::new(), packed: None }
+        Self { remote: remote.clone(), encoder: Encoder::default(), samples: Vec::new(), packed: None, tenant: None }
     }
 
     /// The request in the version that is spoken now.
@@ -136,7 +60,7 @@ impl RemoteWriteSink {
         match &self.packed {
             Some((packed, body)) if *packed == version => (version, body.clone()),
             _ => {
-                let body = self.encoder.encode(version, &self.samples);
+                let body = self.encoder.encode(version, self.remote.place, &self.samples);
                 self.packed = Some((version, body.clone()));
                 (version, body)
             }
@@ -179,11 +103,25 @@ impl Sink for RemoteWriteSink {
     type Out = Sample;
     type Error = DeliverError;
 
+    /// A request is of one tenant.
+    fn divide(&self, items: Vec<Item<Sample>>) -> Vec<(u64, Vec<Item<Sample>>)> {
+        if self.remote.tenant.is_none() {
+            return vec![(0, items)];
+        }
+        let mut parts: BTreeMap<u64, Vec<_>> = BTreeMap::new();
+        for item in items {
+            let tenant = item.value.series().tenant().map_or(0, |tenant| tenant.number);
+            parts.entry(tenant).or_default().push(item);
+        }
+        parts.into_iter().collect()
+    }
+
     fn pack(&mut self, items: &[Item<Sample>]) -> usize {
         let version = self.remote.version();
         let items = items.get(..self.remote.max_samples).unwrap_or(items);
+        self.tenant = items.first().and_then(|item| item.value.series().tenant()).map(|tenant| tenant.name.clone());
         self.samples.clear();
-        let body = self.encoder.fill(version, items, self.remote.max_bytes, &mut self.samples);
+        let body = self.encoder.fill(version, self.remote.place, items, self.remote.max_bytes, &mut self.samples);
         self.packed = Some((version, body));
         self.samples.len()
     }
@@ -191,7 +129,7 @@ impl Sink for RemoteWriteSink {
     async fn deliver(&mut self) -> Result<(), DeliverError> {
         loop {
             let (version, body) = self.body();
-            let response = self.remote.post(version, body).await.map_err(|source| self.remote.unreachable(source))?;
+            let response = self.remote.post(version, self.tenant.as_ref(), body).await?;
             let unknown = response.status().as_u16() == 415
                 || (response.status().is_success() && header(&response, headers::SAMPLES_WRITTEN).is_none());
             if version == Version::V2 && self.remote.falls_back && unknown {

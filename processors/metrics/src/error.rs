@@ -1,5 +1,6 @@
 //! What goes wrong on the way to the receiver, and what follows.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,28 @@ pub enum StartError {
     /// Checked by the configuration already.
     #[error("the receiver's URL is not one")]
     Url,
+    /// Checked by the configuration already.
+    #[error("a header is not one")]
+    Header,
+    /// Checked by the configuration already.
+    #[error("a rule of write_relabel_configs is not one")]
+    Rule,
+    /// A certificate or key cannot be read.
+    #[error("could not read {file}")]
+    File {
+        /// The file.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It can be read, and is not what it should be.
+    #[error("{file} is not PEM of certificates, or not of a key in PKCS #8 that goes with its certificate")]
+    Certificate {
+        /// The file.
+        file: String,
+        /// Why.
+        source: reqwest::Error,
+    },
 }
 
 /// A request was not acknowledged.
@@ -27,6 +50,16 @@ pub enum DeliverError {
         url: Arc<str>,
         /// Why.
         source: reqwest::Error,
+    },
+    /// There is no token to show.
+    #[error("could not read the token for {url} from {}", file.display())]
+    Token {
+        /// The receiver, without credentials.
+        url: Arc<str>,
+        /// The file that should have it.
+        file: Arc<Path>,
+        /// Why.
+        source: std::io::Error,
     },
     /// The receiver said no.
     #[error("{url} answered {status} ({}) to {samples} samples", .why.as_str())]
@@ -116,7 +149,11 @@ impl Refusal {
 
 impl Failure for DeliverError {
     fn next(&self) -> Next {
-        let Self::Refused { why, whole, retry_after, .. } = self else { return Next::Retry { after: None } };
+        let (why, whole, retry_after) = match self {
+            Self::Refused { why, whole, retry_after, .. } => (why, whole, retry_after),
+            Self::Unreachable { .. } => return Next::Retry { after: None },
+            Self::Token { .. } => return Next::Blocked,
+        };
         let reason = why.as_str();
         match why {
             Refusal::Busy | Refusal::Failed => Next::Retry { after: *retry_after },

@@ -15,9 +15,23 @@ struct Because {
     reason: &'static str,
 }
 
+/// An endpoint, by its name in the configuration.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct At {
+    sink: String,
+}
+
+/// The same, and why.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct AtBecause {
+    sink: String,
+    reason: &'static str,
+}
+
 /// How a request ended.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Ending {
+    sink: String,
     outcome: Outcome,
 }
 
@@ -30,6 +44,8 @@ pub(crate) enum Outcome {
     FellBack,
     /// No answer.
     Unreachable,
+    /// Not sent: there was no token.
+    Unauthorized,
     /// Refused.
     Refused(Refusal),
 }
@@ -40,6 +56,7 @@ impl EncodeLabelValue for Outcome {
             Self::Accepted => "accepted",
             Self::FellBack => "fell_back",
             Self::Unreachable => "unreachable",
+            Self::Unauthorized => "no_token",
             Self::Refused(why) => why.as_str(),
         };
         name.encode(encoder)
@@ -50,15 +67,49 @@ impl EncodeLabelValue for Outcome {
 #[derive(Clone, Debug, Default)]
 pub struct Instruments {
     requests: Family<Ending, Counter>,
-    passed_samples: Family<Because, Counter>,
+    passed_samples: Family<AtBecause, Counter>,
+    dropped_samples: Family<At, Counter>,
     refused_points: Family<Because, Counter>,
     let_go_points: Family<Because, Counter>,
-    protocol_version: Gauge,
+    protocol_version: Family<At, Gauge>,
     remembered_series: Gauge,
     remembered_bytes: Gauge,
 }
 
+/// The counters of one endpoint.
+#[derive(Clone, Debug)]
+pub(crate) struct Speaker {
+    endpoint: String,
+    all: Instruments,
+}
+
+impl Speaker {
+    pub(crate) fn request(&self, outcome: Outcome) {
+        self.all.requests.get_or_create(&Ending { sink: self.endpoint.clone(), outcome }).inc();
+    }
+
+    pub(crate) fn passed(&self, why: Refusal, samples: usize) {
+        let passed = AtBecause { sink: self.endpoint.clone(), reason: why.as_str() };
+        self.all.passed_samples.get_or_create(&passed).inc_by(samples as u64);
+    }
+
+    pub(crate) fn dropped(&self, samples: u64) {
+        if samples > 0 {
+            self.all.dropped_samples.get_or_create(&At { sink: self.endpoint.clone() }).inc_by(samples);
+        }
+    }
+
+    pub(crate) fn speaks(&self, version: Version) {
+        self.all.protocol_version.get_or_create(&At { sink: self.endpoint.clone() }).set(version as i64);
+    }
+}
+
 impl Instruments {
+    /// The counters of one endpoint.
+    pub(crate) fn speaker(&self, endpoint: &str) -> Speaker {
+        Speaker { endpoint: endpoint.to_owned(), all: self.clone() }
+    }
+
     /// Registers the counters, with the prefix and labels of the registry.
     pub fn new(registry: &mut Registry) -> Self {
         let this = Self::default();
@@ -67,6 +118,11 @@ impl Instruments {
             "samples_passed",
             "Samples refused because the series has that time already, or is past it",
             this.passed_samples.clone(),
+        );
+        registry.register(
+            "samples_dropped",
+            "Samples of series that an endpoint's write_relabel_configs drop",
+            this.dropped_samples.clone(),
         );
         registry.register("points_refused", "Points without a translation, by reason", this.refused_points.clone());
         registry.register(
@@ -93,24 +149,12 @@ impl Instruments {
         this
     }
 
-    pub(crate) fn request(&self, outcome: Outcome) {
-        self.requests.get_or_create(&Ending { outcome }).inc();
-    }
-
-    pub(crate) fn passed(&self, why: Refusal, samples: usize) {
-        self.passed_samples.get_or_create(&Because { reason: why.as_str() }).inc_by(samples as u64);
-    }
-
     pub(crate) fn refused(&self, reason: &'static str, points: u32) {
         self.refused_points.get_or_create(&Because { reason }).inc_by(u64::from(points));
     }
 
     pub(crate) fn let_go(&self, reason: &'static str, count: u32) {
         self.let_go_points.get_or_create(&Because { reason }).inc_by(u64::from(count));
-    }
-
-    pub(crate) fn speaks(&self, version: Version) {
-        self.protocol_version.set(version as i64);
     }
 
     /// Says that a cache has grown or shrunk from `before` to `after`: series and bytes.

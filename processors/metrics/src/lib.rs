@@ -20,5 +20,4 @@ pub use config::Config;
 pub use deliver::{Remote, RemoteWriteSink};
 pub use error::{DeliverError, Refusal, StartError};
 pub use instruments::Instruments;
-pub use process::{MetricsProcessor, Sample};
-pub use weir_remote_write::Symbols;
+pub use process::{MetricsProcessor, Routed, Sample, Shared};

@@ -1,74 +1,58 @@
 //! Records in, samples out.
 
+mod guard;
+pub(crate) mod relabel;
+mod routed;
+mod tenants;
+
 use std::sync::Arc;
 
 use weir_contract::{Batch, Item, Memory, Outbox, Processor, Record, StateError, Timestamp};
 use weir_otlp::{Hints, Signal, decode};
-use weir_remote_write::{Family, MetricType, Series, SeriesError, Symbols};
-use weir_series::{Kind, Make, Metadata, Options, Promote, Reason, Strategy, Translator};
+use weir_remote_write::Series;
+use weir_series::{Fate, Options, Promote, Strategy, Translator};
 
-use crate::config::{Config, TranslationStrategy};
-use crate::instruments::Instruments;
+use crate::config::{self, Config, Otlp, TranslationStrategy};
+use crate::instruments::{Instruments, Speaker};
+use crate::process::routed::Encode;
+pub use crate::process::routed::{Routed, Shared};
+#[cfg(test)]
+pub(crate) use crate::process::tenants::Tenants;
 
 /// How many characters of a metric's name a dead letter tells.
 const NAME_CHARS_TOLD: usize = 200;
 
-/// One value of a series that is encoded already.
-pub type Sample = weir_series::Sample<Series>;
+/// One value of a series, which is encoded already.
+pub type Sample = weir_series::Sample<Routed>;
 
 /// A partition's share of the metrics worker.
 pub struct MetricsProcessor {
     translator: Translator<Encode>,
     instruments: Instruments,
+    shared: Arc<Shared>,
+    /// Of each endpoint, its counters and the samples that its rules dropped, until they are counted.
+    endpoints: Vec<(Speaker, u64)>,
+    /// When what was not used is forgotten, in milliseconds since the epoch; never, where nothing is limited.
+    ages_ms: Option<i64>,
     /// Series and bytes that the translator remembers, as last told.
     remembered: (usize, usize),
     /// The samples of one record; empty between records.
     samples: Vec<Sample>,
 }
 
-/// Encodes a series once, for all requests that it will be in.
-struct Encode {
-    symbols: Arc<Symbols>,
-}
-
-impl Make for Encode {
-    type Family = Arc<Family>;
-    type Series = Series;
-
-    fn family(&mut self, metadata: Metadata<'_>) -> Result<Arc<Family>, Reason> {
-        let kind = match metadata.kind {
-            Kind::Counter => MetricType::Counter,
-            Kind::Gauge => MetricType::Gauge,
-            Kind::Histogram => MetricType::Histogram,
-            Kind::Summary => MetricType::Summary,
-        };
-        let family = Family::new(&self.symbols, kind, metadata.name, metadata.help, metadata.unit);
-        family.map(Arc::new).map_err(too_long)
-    }
-
-    fn series(&mut self, labels: &[(&str, &str)], family: &Arc<Family>) -> Result<Series, Reason> {
-        Series::new(&self.symbols, labels, family.clone()).map_err(too_long)
-    }
-
-    fn weight(series: &Series) -> usize {
-        series.bytes()
-    }
-}
-
-/// The symbols are not full: they are bounded by the series that hold them.
-fn too_long(_: SeriesError) -> Reason {
-    Reason::TextTooLong
-}
-
 /// Why a record is rejected: the reason, and what helps to find the cause.
 type Reject = (&'static str, String);
 
 impl MetricsProcessor {
-    /// A processor of one partition, as configured; `symbols` are those of the whole worker.
-    pub fn new(config: &Config, symbols: &Arc<Symbols>, instruments: Instruments) -> Self {
-        let cache_bytes = config.series_cache.get_ref().get_usize();
+    /// A processor of one partition, as configured; what is shared is so by all of the worker's.
+    pub fn new(config: &Config, shared: &Arc<Shared>, instruments: Instruments) -> Self {
+        let endpoints = config.remote_write.iter().map(|endpoint| (instruments.speaker(&endpoint.name()), 0));
+        let cache_bytes = config.otlp.series_cache.get_ref().get_usize();
         Self {
-            translator: Translator::new(options(config), cache_bytes, Encode { symbols: symbols.clone() }),
+            translator: Translator::new(options(&config.otlp), cache_bytes, Encode::new(Arc::clone(shared))),
+            endpoints: endpoints.collect(),
+            shared: Arc::clone(shared),
+            ages_ms: None,
             instruments,
             remembered: (0, 0),
             samples: Vec::new(),
@@ -88,7 +72,17 @@ impl MetricsProcessor {
             .map_err(|error| (error.kind().as_str(), error.to_string()))?;
         for sample in self.samples.drain(..) {
             let bytes = size_of::<Item<Sample>>() - size_of::<Sample>() + sample.bytes();
-            out.emit(record.offset, sample.series().hash(), sample, bytes);
+            for (place, (_, dropped)) in self.endpoints.iter_mut().enumerate().skip(1) {
+                match sample.series().form(place) {
+                    Some(form) => out.emit_to(place, record.offset, form.hash(), sample.clone(), bytes),
+                    None => *dropped += 1,
+                }
+            }
+            match (sample.series().form(0).map(Series::hash), self.endpoints.first_mut()) {
+                (Some(hash), _) => out.emit(record.offset, hash, sample, bytes),
+                (None, Some((_, dropped))) => *dropped += 1,
+                (None, None) => {}
+            }
         }
         for (reason, count) in refused.let_go {
             self.instruments.let_go(reason.as_str(), count);
@@ -118,10 +112,22 @@ impl Processor for MetricsProcessor {
                 out.reject(&record, reason, detail);
             }
         }
+        for (speaker, dropped) in &mut self.endpoints {
+            speaker.dropped(std::mem::take(dropped));
+        }
         self.tell((self.translator.remembered_points(), self.translator.remembered_bytes()));
     }
 
-    fn tick(&mut self, _now: Timestamp, _memory: Memory, _out: &mut Outbox<Sample>) {}
+    fn tick(&mut self, now: Timestamp, _memory: Memory, _out: &mut Outbox<Sample>) {
+        let Some(guard) = self.shared.guard() else { return };
+        guard.tick(now);
+        let next = now.0.saturating_add(guard.half_ms());
+        if now.0 >= *self.ages_ms.get_or_insert(next) {
+            self.ages_ms = Some(next);
+            self.translator.age();
+            self.tell((self.translator.remembered_points(), self.translator.remembered_bytes()));
+        }
+    }
 }
 
 impl Drop for MetricsProcessor {
@@ -130,7 +136,7 @@ impl Drop for MetricsProcessor {
     }
 }
 
-fn options(config: &Config) -> Options {
+fn options(config: &Otlp) -> Options {
     let strategy = match config.translation_strategy {
         TranslationStrategy::UnderscoreEscapingWithSuffixes => Strategy::UnderscoreEscapingWithSuffixes,
         TranslationStrategy::UnderscoreEscapingWithoutSuffixes => Strategy::UnderscoreEscapingWithoutSuffixes,
@@ -151,11 +157,21 @@ fn options(config: &Config) -> Options {
         promote_scope: config.promote_scope_metadata,
         underscore_sanitization: config.label_name_underscore_sanitization,
         preserve_multiple_underscores: config.label_name_preserve_multiple_underscores,
+        fates: config.attributes.iter().map(fate).collect(),
+        tenant: config.tenant.as_ref().map(|tenant| tenant.attribute.get_ref().clone()),
     }
 }
 
+fn fate(attribute: &config::Attribute) -> (String, Fate) {
+    let fate = match attribute.action {
+        config::Fate::Drop => Fate::Drop,
+        config::Fate::Hash => Fate::Hash,
+    };
+    (attribute.name.get_ref().clone(), fate)
+}
+
 /// An error and its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     match error.source() {
         Some(source) => format!("{error}: {}", chain(source)),
         None => error.to_string(),

@@ -15,6 +15,12 @@ pub(crate) struct Of {
     pub partition: i32,
 }
 
+/// An outlet.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct To {
+    pub sink: String,
+}
+
 /// Why a record was rejected, from the worker's closed list.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(crate) struct Because {
@@ -49,7 +55,7 @@ pub struct Instruments {
     pub(crate) partitions: Gauge,
     pub(crate) panics: Counter,
     pub(crate) under_way_bytes: Gauge,
-    pub(crate) blocked: Gauge,
+    pub(crate) blocked: Family<To, Gauge>,
 }
 
 /// What a worker has done since it started.
@@ -112,7 +118,7 @@ impl Instruments {
             partitions: Gauge::default(),
             panics: Counter::default(),
             under_way_bytes: Gauge::default(),
-            blocked: Gauge::default(),
+            blocked: Family::default(),
         };
         this.register(registry);
         this

@@ -33,6 +33,8 @@ pub(crate) enum Work<P: Processor> {
 /// A lane's partitions and where it sends what they make.
 pub(crate) struct Lane<P: Processor> {
     pub shards: Vec<UnboundedSender<Parcel<P::Out>>>,
+    /// How many of them each outlet has.
+    pub outlets: Vec<usize>,
     pub budget: Budget,
     pub limits: Limits,
     pub instruments: Instruments,
@@ -108,7 +110,7 @@ impl<P: Processor> Lane<P> {
     }
 
     fn outbox(&self, entry: &Arc<Entry>) -> Outbox<P::Out> {
-        Outbox::new(Arc::clone(entry), self.budget.clone(), self.shards.len(), self.limits.clone())
+        Outbox::with_outlets(Arc::clone(entry), self.budget.clone(), &self.outlets, self.limits.clone())
     }
 
     /// The processor's state is worth nothing any more: the partition is closed, and opened again.
@@ -180,3 +182,6 @@ fn resident<'r, P: Processor>(
     }
     residents.get_mut(partition.id()).filter(|resident| Arc::ptr_eq(&resident.partition, partition))
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,7 +25,7 @@ pub use clock::Clock;
 pub use instruments::{Instruments, Totals};
 pub use status::{Health, PartitionStatus, Status, WorkerStatus};
 pub use threads::Threads;
-pub use worker::{Defect, Settings, Setup, Worker, run};
+pub use worker::{Defect, Outlet, Settings, Setup, Worker, run};
 
 /// An error and its causes, in one line.
 pub fn chain(error: &dyn std::error::Error) -> String {

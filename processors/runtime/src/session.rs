@@ -341,7 +341,9 @@ impl<W: Worker, C: Client> Session<'_, W, C> {
         let instruments = &self.setup.instruments;
         instruments.pauses.set(i64::try_from(self.feed.pauses()).unwrap_or(i64::MAX));
         instruments.under_way_bytes.set(i64::try_from(self.setup.budget.used_bytes()).unwrap_or(i64::MAX));
+        let detail = self.worker.detail();
         self.setup.status.update(|status| {
+            status.detail = detail;
             let mut before = std::mem::take(&mut status.partitions);
             for (id, life) in self.feed.lives() {
                 let name = id.to_string();

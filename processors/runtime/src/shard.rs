@@ -1,6 +1,7 @@
 //! A shard: packs items of many batches into requests and delivers them, one at a time.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -8,9 +9,9 @@ use tokio::time::{Instant, sleep_until};
 use weir_contract::{Charge, Failure, Hold, Item, Next, Sink};
 
 use crate::chain;
-use crate::instruments::{Because, Ending, Instruments};
+use crate::instruments::{Because, Ending, Instruments, To};
 use crate::retry::Backoff;
-use crate::status::Status;
+use crate::status::{Health, Status};
 
 /// How long the outside is left alone that a person has to help first.
 const BLOCKED_PAUSE: Duration = Duration::from_secs(10);
@@ -37,6 +38,7 @@ pub(crate) struct Packing {
 
 /// A shard's way to the outside.
 pub(crate) struct Shard<S: Sink> {
+    pub outlet: Arc<str>,
     pub sink: S,
     pub packing: Packing,
     pub instruments: Instruments,
@@ -48,8 +50,11 @@ pub(crate) struct Shard<S: Sink> {
 struct Queue<T> {
     items: Vec<Item<T>>,
     /// Each with how many of its items are still in the queue.
-    parcels: VecDeque<(usize, Hold, Charge)>,
+    parcels: VecDeque<(usize, Hold, Arc<Charge>)>,
 }
+
+/// What waits to be delivered: items that share no request are in different queues.
+type Queues<T> = BTreeMap<u64, Queue<T>>;
 
 /// What is left to do about a request after one try.
 enum Tried {
@@ -64,21 +69,41 @@ enum Tried {
 impl<S: Sink> Shard<S> {
     /// Delivers until nobody sends parcels any more.
     pub async fn run(mut self, mut parcels: UnboundedReceiver<Parcel<S::Out>>) {
-        let mut queue = Queue { items: Vec::new(), parcels: VecDeque::new() };
+        let mut queues = Queues::new();
         while let Some(parcel) = parcels.recv().await {
-            queue.push(parcel);
+            let mut longest = self.push(&mut queues, parcel);
             let full = Instant::now() + self.packing.linger;
-            while queue.items.len() < self.packing.max_items {
+            while longest < self.packing.max_items {
                 let more = tokio::select! {
                     biased;
                     parcel = parcels.recv() => parcel,
                     () = sleep_until(full) => None,
                 };
                 let Some(parcel) = more else { break };
-                queue.push(parcel);
+                longest = longest.max(self.push(&mut queues, parcel));
             }
-            self.deliver(&mut queue).await;
+            for queue in queues.values_mut() {
+                self.deliver(queue).await;
+            }
+            // Numbers may come and go; the one of a sink that does not divide keeps its room.
+            queues.retain(|number, _| *number == 0);
         }
+    }
+
+    /// Queues a parcel's items; the length of the longest queue of those.
+    fn push(&self, queues: &mut Queues<S::Out>, parcel: Parcel<S::Out>) -> usize {
+        let Parcel { hold, items, charge } = parcel;
+        let (charge, mut longest) = (Arc::new(charge), 0);
+        for (number, items) in self.sink.divide(items) {
+            let queue = queues.entry(number).or_default();
+            // It is not released yet, so that there is one.
+            if let Some(share) = hold.share() {
+                queue.push(share, items, Arc::clone(&charge));
+            }
+            longest = longest.max(queue.items.len());
+        }
+        hold.release();
+        longest
     }
 
     /// Delivers all that is queued.
@@ -104,7 +129,8 @@ impl<S: Sink> Shard<S> {
     /// Delivers the packed request until it is settled: a retryable failure never ends.
     async fn try_until_settled(&mut self, queue: &mut Queue<S::Out>, packed: usize) -> Tried {
         let mut backoff = Backoff::new(self.seed);
-        let mut trouble = Trouble { status: &self.status, instruments: &self.instruments, blocked: None };
+        let mut trouble =
+            Trouble { outlet: &self.outlet, status: &self.status, instruments: &self.instruments, blocked: None };
         loop {
             if queue.drop_abandoned() {
                 return Tried::Stale;
@@ -126,7 +152,8 @@ impl<S: Sink> Shard<S> {
                 }
                 Next::Split { reason } | Next::Reject { reason } => {
                     self.count("rejected");
-                    tracing::warn!(error = %chain(&error), reason, items = packed, "the outside refused items");
+                    let (sink, error) = (&self.outlet, chain(&error));
+                    tracing::warn!(%sink, error, reason, items = packed, "the outside refused items");
                     self.instruments.rejected_records.get_or_create(&Because { reason }).inc();
                     queue.release(packed, Some(reason));
                     return Tried::Settled;
@@ -155,6 +182,7 @@ impl<S: Sink> Shard<S> {
 
 /// A shard's share of the worker's health while it tries a request again and again.
 struct Trouble<'s> {
+    outlet: &'s Arc<str>,
     status: &'s Status,
     instruments: &'s Instruments,
     /// Whether a person has to help, once there is trouble at all.
@@ -164,28 +192,33 @@ struct Trouble<'s> {
 impl Trouble<'_> {
     fn say(&mut self, error: &dyn std::error::Error, blocked: bool, pause: Duration) {
         let error = chain(error);
-        let retry_after_secs = pause.as_secs_f64();
+        let (sink, retry_after_secs) = (&**self.outlet, pause.as_secs_f64());
         if blocked {
-            tracing::error!(error, retry_after_secs, "delivery is blocked until someone helps");
+            tracing::error!(sink, error, retry_after_secs, "delivery is blocked until someone helps");
         } else {
-            tracing::warn!(error, retry_after_secs, "delivery failed, retrying");
+            tracing::warn!(sink, error, retry_after_secs, "delivery failed, retrying");
         }
         let before = self.blocked.replace(blocked);
         self.count(before, -1);
         self.count(Some(blocked), 1);
-        self.status.update(|status| status.sink.last_error = Some(error));
+        self.update(|sink| sink.last_error = Some(error));
     }
 
     fn count(&self, blocked: Option<bool>, by: isize) {
         let Some(blocked) = blocked else { return };
-        self.status.update(|status| {
-            let shards = if blocked { &mut status.sink.blocked_shards } else { &mut status.sink.retrying_shards };
+        self.update(|sink| {
+            let shards = if blocked { &mut sink.blocked_shards } else { &mut sink.retrying_shards };
             *shards = shards.saturating_add_signed(by);
-            if status.sink.blocked_shards + status.sink.retrying_shards == 0 {
-                status.sink.last_error = None;
+            if sink.blocked_shards + sink.retrying_shards == 0 {
+                sink.last_error = None;
             }
-            self.instruments.blocked.set(i64::from(status.sink.blocked_shards > 0));
+            let to = To { sink: self.outlet.to_string() };
+            self.instruments.blocked.get_or_create(&to).set(i64::from(sink.blocked_shards > 0));
         });
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Health)) {
+        self.status.update(|status| change(status.sinks.entry(self.outlet.to_string()).or_default()));
     }
 }
 
@@ -195,9 +228,14 @@ impl Drop for Trouble<'_> {
     }
 }
 
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), parcels: VecDeque::new() }
+    }
+}
+
 impl<T> Queue<T> {
-    fn push(&mut self, parcel: Parcel<T>) {
-        let Parcel { hold, mut items, charge } = parcel;
+    fn push(&mut self, hold: Hold, mut items: Vec<Item<T>>, charge: Arc<Charge>) {
         self.parcels.push_back((items.len(), hold, charge));
         self.items.append(&mut items);
     }
@@ -253,3 +291,6 @@ impl<T> Queue<T> {
 fn is_abandoned(hold: &Hold) -> bool {
     hold.entry().is_none_or(|entry| entry.partition().is_abandoned())
 }
+
+#[cfg(test)]
+mod tests;

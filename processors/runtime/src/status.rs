@@ -22,12 +22,15 @@ pub struct WorkerStatus {
     pub assigned: bool,
     /// Why its session with Kafka ended or does not begin, until the next assignment.
     pub session_error: Option<String>,
-    /// How the outside is.
-    pub sink: Health,
+    /// How the outside is, by outlet.
+    pub sinks: BTreeMap<String, Health>,
     /// Why the last commit failed, until one succeeds.
     pub commit_error: Option<String>,
     /// Its partitions, as `topic[partition]`.
     pub partitions: BTreeMap<String, PartitionStatus>,
+    /// What only workers of its kind show.
+    #[serde(skip_serializing_if = "serde_json::Value::is_null")]
+    pub detail: serde_json::Value,
 }
 
 /// How the outside is.
@@ -82,8 +85,7 @@ impl Status {
         let status = self.0.lock();
         status.assigned
             && status.commit_error.is_none()
-            && status.sink.retrying_shards == 0
-            && status.sink.blocked_shards == 0
+            && status.sinks.values().all(|sink| sink.retrying_shards == 0 && sink.blocked_shards == 0)
     }
 
     /// It has no session, and so no partition, for that reason.
@@ -93,6 +95,12 @@ impl Status {
             status.session_error = Some(chain(error));
             status.commit_error = None;
             status.partitions.clear();
+        });
+    }
+
+    pub(crate) fn add_sink(&self, outlet: &str) {
+        self.update(|status| {
+            status.sinks.entry(outlet.to_owned()).or_default();
         });
     }
 

@@ -38,21 +38,35 @@ pub trait Worker: Send + Sync + 'static {
     /// A processor for a partition that is opened.
     fn processor(&self, partition: &TopicPartition) -> Self::Processor;
 
-    /// A sink for a shard; called once for each.
-    fn sink(&self) -> Self::Sink;
+    /// A sink for a shard of an outlet, by its place in [`Settings::outlets`]; called once for each shard.
+    fn sink(&self, outlet: usize) -> Self::Sink;
+
+    /// What it shows of itself at `/status`, beside what every worker does; never values of a payload.
+    fn detail(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
 }
 
-/// How a worker runs.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Threads that process, at least one.
-    pub lanes: usize,
-    /// Requests in flight to the outside, at least one.
+/// One of a worker's ways to the outside.
+#[derive(Clone, Debug)]
+pub struct Outlet {
+    /// What it is called in logs, counters and at `/status`.
+    pub name: Arc<str>,
+    /// Requests in flight, at least one.
     pub shards: usize,
     /// Items a request, at most.
     pub max_items: usize,
     /// How long items wait for more.
     pub linger: Duration,
+}
+
+/// How a worker runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Threads that process, at least one.
+    pub lanes: usize,
+    /// Its ways to the outside; a processor emits to them by their place.
+    pub outlets: Vec<Outlet>,
     /// How often finished batches are committed, at least.
     pub commit_interval: Duration,
     /// After how many bytes that were made for Kafka they are, too: so much takes the producer a while, which
@@ -182,23 +196,28 @@ pub async fn run<W: Worker, C: Client>(
 fn start_parts<W: Worker>(worker: &Arc<W>, setup: &Setup) -> (Lanes<W::Processor>, Vec<Ended>) {
     let settings = &setup.settings;
     let mut shards = Vec::new();
-    for index in 0..settings.shards.max(1) {
-        let (parcels, received) = unbounded_channel();
-        let shard = Shard {
-            sink: worker.sink(),
-            packing: Packing { max_items: settings.max_items.max(1), linger: settings.linger },
-            instruments: setup.instruments.clone(),
-            status: setup.status.clone(),
-            seed: settings.seed.wrapping_add(index as u64),
-        };
-        setup.threads.task(shard.run(received));
-        shards.push(parcels);
+    for (place, outlet) in settings.outlets.iter().enumerate() {
+        setup.status.add_sink(&outlet.name);
+        for _ in 0..outlet.shards.max(1) {
+            let (parcels, received) = unbounded_channel();
+            let shard = Shard {
+                outlet: Arc::clone(&outlet.name),
+                sink: worker.sink(place),
+                packing: Packing { max_items: outlet.max_items.max(1), linger: outlet.linger },
+                instruments: setup.instruments.clone(),
+                status: setup.status.clone(),
+                seed: settings.seed.wrapping_add(shards.len() as u64),
+            };
+            setup.threads.task(shard.run(received));
+            shards.push(parcels);
+        }
     }
     let (mut lanes, mut ended, made_bytes) = (Vec::new(), Vec::new(), Arc::<AtomicUsize>::default());
     for index in 0..settings.lanes.max(1) {
         let (work, received) = channel(LANE_QUEUE);
         let lane: Lane<W::Processor> = Lane {
             shards: shards.clone(),
+            outlets: settings.outlets.iter().map(|outlet| outlet.shards).collect(),
             budget: setup.budget.clone(),
             limits: setup.limits.clone(),
             instruments: setup.instruments.clone(),

@@ -20,7 +20,7 @@ use weir_contract::{
 use weir_kafka::{
     Class, Client, ClientError, Committed, FeedLimits, Identity, Isolation, Offset, Rebalance, Start, Take, TopicNow,
 };
-use weir_runtime::{Clock, Instruments, Settings, Setup, Status, Threads, Worker, run};
+use weir_runtime::{Clock, Instruments, Outlet, Settings, Setup, Status, Threads, Worker, run};
 
 const DRAIN: Duration = Duration::from_secs(20);
 /// So long a test waits for what has to come, on the simulated clock.
@@ -152,7 +152,7 @@ impl Worker for Idle {
         Self
     }
 
-    fn sink(&self) -> Self {
+    fn sink(&self, _: usize) -> Self {
         Self
     }
 }
@@ -203,9 +203,7 @@ fn setup() -> Setup {
         },
         settings: Settings {
             lanes: 1,
-            shards: 1,
-            max_items: 1,
-            linger: Duration::ZERO,
+            outlets: vec![Outlet { name: "idle".into(), shards: 1, max_items: 1, linger: Duration::ZERO }],
             commit_interval: Duration::from_secs(1),
             commit_bytes: usize::MAX,
             revoke_timeout: Duration::from_secs(1),

@@ -138,12 +138,17 @@ impl<M: Make> Cache<M> {
     fn charge(&mut self, bytes: usize) {
         self.young_bytes += bytes;
         if self.young_bytes > self.limit_bytes / 2 {
-            self.resources.age();
-            self.scopes.age();
-            self.families.age();
-            self.targets.age();
-            self.old_bytes = std::mem::take(&mut self.young_bytes);
+            self.age();
         }
+    }
+
+    /// Lets the old generation go; the young one grows old.
+    pub(crate) fn age(&mut self) {
+        self.resources.age();
+        self.scopes.age();
+        self.families.age();
+        self.targets.age();
+        self.old_bytes = std::mem::take(&mut self.young_bytes);
     }
 
     /// How many sets of attributes are kept with what they become.

@@ -12,6 +12,7 @@
 
 mod cache;
 mod exemplars;
+mod fate;
 mod labels;
 mod names;
 mod native;
@@ -23,6 +24,7 @@ mod series;
 mod text;
 mod translate;
 
+pub use fate::Fate;
 pub use options::{Options, Promote, Strategy};
 pub use refusal::{Reason, Refused};
 pub use series::{Kind, Make, Metadata, Number, Point, Rich, STALE, Sample};

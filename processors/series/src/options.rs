@@ -1,5 +1,7 @@
 //! What of the translation can be chosen, as in Prometheus's own `otlp:` block.
 
+use crate::fate::Fate;
+
 /// How OTLP names become Prometheus names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Strategy {
@@ -62,6 +64,10 @@ pub struct Options {
     pub underscore_sanitization: bool,
     /// `label_name_preserve_multiple_underscores`: `__` within a label does not become `_`.
     pub preserve_multiple_underscores: bool,
+    /// What becomes of attributes of these names before all else.
+    pub fates: Vec<(String, Fate)>,
+    /// The resource attribute that says whose the series are, as it was sent.
+    pub tenant: Option<String>,
 }
 
 impl Default for Options {
@@ -74,6 +80,8 @@ impl Default for Options {
             promote_scope: false,
             underscore_sanitization: true,
             preserve_multiple_underscores: true,
+            fates: Vec::new(),
+            tenant: None,
         }
     }
 }

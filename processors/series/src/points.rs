@@ -79,7 +79,7 @@ impl<M: Make> Translator<M> {
     /// The series of a point that has one.
     #[inline]
     fn one(&mut self, attributes: Attributes<'_>, owner: &Owner<'_, M>) -> Result<Arc<M::Series>, Problem> {
-        let raw = attributes.raw();
+        let raw = self.options.key(attributes)?;
         match self.cache.get_target(&owner.context, &raw) {
             Ok(Target::One(series)) => Ok(series),
             Ok(Target::Many(_)) => Err(MIXED.into()),
@@ -96,6 +96,7 @@ impl<M: Make> Translator<M> {
         raw: &[u8],
     ) -> Result<Arc<M::Series>, Problem> {
         let mut draft = self.draft(attributes, owner)?;
+        self.make.point(&owner.resource.tenant, true);
         let series = self.named(&mut draft, owner, "")?;
         self.cache.put_target(hash, owner.context, raw, Target::One(series.clone()));
         Ok(series)
@@ -253,7 +254,7 @@ impl<M: Make> Translator<M> {
         owner: &Owner<'_, M>,
         make: impl FnOnce(&mut Self, &mut Draft) -> Result<Vec<Arc<M::Series>>, Problem>,
     ) -> Result<Arc<Vec<Arc<M::Series>>>, Problem> {
-        let raw = attributes.raw();
+        let raw = self.options.key(attributes)?;
         let mut key = std::mem::take(&mut self.key);
         key.clear();
         key.extend_from_slice(&raw);
@@ -262,7 +263,7 @@ impl<M: Make> Translator<M> {
         let found = match self.cache.get_target(&owner.context, &key) {
             Ok(Target::Many(group)) => Ok(group),
             Ok(Target::One(_)) => Err(MIXED.into()),
-            Err(hash) => self.draft(attributes, owner).and_then(|mut draft| make(self, &mut draft)).map(|group| {
+            Err(hash) => self.new_group(attributes, owner, make).map(|group| {
                 let group = Arc::new(group);
                 self.cache.put_target(hash, owner.context, &key, Target::Many(group.clone()));
                 group
@@ -270,6 +271,17 @@ impl<M: Make> Translator<M> {
         };
         self.key = key;
         found
+    }
+
+    fn new_group(
+        &mut self,
+        attributes: Attributes<'_>,
+        owner: &Owner<'_, M>,
+        make: impl FnOnce(&mut Self, &mut Draft) -> Result<Vec<Arc<M::Series>>, Problem>,
+    ) -> Result<Vec<Arc<M::Series>>, Problem> {
+        let mut draft = self.draft(attributes, owner)?;
+        self.make.point(&owner.resource.tenant, true);
+        make(self, &mut draft)
     }
 
     fn draft(&self, attributes: Attributes<'_>, owner: &Owner<'_, M>) -> Result<Draft, Problem> {

@@ -31,11 +31,19 @@ pub enum Reason {
     ExemplarWithoutValue,
     /// The labels of a series, or the texts of a metric, are longer than its user keeps.
     TextTooLong,
+    /// What says whose the series are cannot stand in a header.
+    InvalidTenant,
+    /// As many tenants as there may be at once are there already.
+    TenantLimit,
+    /// A tenant has as many series as it may have.
+    TenantSeriesLimit,
+    /// A tenant's metric has as many series as it may have.
+    MetricSeriesLimit,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::EmptyName,
         Self::InvalidLabelName,
         Self::UnknownData,
@@ -50,6 +58,10 @@ impl Reason {
         Self::BucketIndexOutOfRange,
         Self::ExemplarWithoutValue,
         Self::TextTooLong,
+        Self::InvalidTenant,
+        Self::TenantLimit,
+        Self::TenantSeriesLimit,
+        Self::MetricSeriesLimit,
     ];
 
     /// The reason as a label value.
@@ -69,12 +81,19 @@ impl Reason {
             Self::BucketIndexOutOfRange => "bucket_index_out_of_range",
             Self::ExemplarWithoutValue => "exemplar_without_value",
             Self::TextTooLong => "text_too_long",
+            Self::InvalidTenant => "invalid_tenant",
+            Self::TenantLimit => "tenant_limit",
+            Self::TenantSeriesLimit => "tenant_series_limit",
+            Self::MetricSeriesLimit => "metric_series_limit",
         }
     }
 
     /// Whether what it is about is counted and let go, and its record not taken for a bad one.
     pub fn is_let_go(self) -> bool {
-        matches!(self, Self::ExemplarWithoutValue)
+        matches!(
+            self,
+            Self::ExemplarWithoutValue | Self::TenantLimit | Self::TenantSeriesLimit | Self::MetricSeriesLimit
+        )
     }
 }
 

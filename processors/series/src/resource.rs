@@ -36,6 +36,8 @@ impl From<Reason> for Problem {
 /// What a resource adds.
 pub(crate) struct ResourceLabels<S> {
     pub(crate) id: u64,
+    /// Whose it is, where that is asked for and said.
+    pub(crate) tenant: String,
     job: String,
     instance: String,
     promoted: Result<Draft, Reason>,
@@ -70,9 +72,16 @@ impl<S> ResourceLabels<S> {
         make: &mut M,
     ) -> Result<Self, Error> {
         let mut promoted = Ok(Draft::default());
+        let mut tenant = None;
         let [mut namespace, mut name, mut instance] = [const { None }; 3];
         for attribute in resource.attributes {
             let (key, value) = attribute?;
+            if tenant.is_none() && options.tenant.as_deref() == Some(key) {
+                tenant = Some(label_value(value)?);
+            }
+            if options.drops(key) {
+                continue;
+            }
             // The first of several counts, as a look-up by key finds it.
             let identity = match key {
                 SERVICE_NAMESPACE => Some(&mut namespace),
@@ -81,13 +90,13 @@ impl<S> ResourceLabels<S> {
                 _ => None,
             };
             if let Some(slot @ None) = identity {
-                *slot = Some(label_value(value)?);
+                *slot = options.label_value(key, value)?;
             }
             if options.promote.promotes(key)
                 && let Ok(draft) = &mut promoted
             {
                 match label_name(options, key) {
-                    Some(name) => draft.set(name, label_value(value)?),
+                    Some(name) => draft.set(name, options.label_value(key, value)?.unwrap_or_default()),
                     None => promoted = Err(Reason::InvalidLabelName),
                 }
             }
@@ -98,10 +107,11 @@ impl<S> ResourceLabels<S> {
             (_, None) => String::new(),
         };
         let instance = instance.unwrap_or_default();
-        let mut labels = Self { id: cache.next_id(), job, instance, promoted, target_info: None };
+        let tenant = tenant.unwrap_or_default();
+        let mut labels = Self { id: cache.next_id(), tenant, job, instance, promoted, target_info: None };
         labels.target_info = match labels.describe(resource.attributes, options) {
             Ok(None) => None,
-            Ok(Some(draft)) => Some(target_info(&draft, cache, make)),
+            Ok(Some(draft)) => Some(target_info(&draft, &labels.tenant, cache, make)),
             Err(Problem::Refused(reason)) => Some(Err(reason)),
             Err(Problem::Malformed(error)) => return Err(error),
         };
@@ -114,6 +124,9 @@ impl<S> ResourceLabels<S> {
         let mut found = [false; IDENTIFYING.len()];
         for attribute in attributes {
             let (key, _) = attribute?;
+            if options.drops(key) {
+                continue;
+            }
             total += 1;
             for (found, identifying) in found.iter_mut().zip(IDENTIFYING) {
                 *found |= key == identifying;
@@ -138,10 +151,16 @@ impl<S> ResourceLabels<S> {
     }
 }
 
-fn target_info<M: Make>(draft: &Draft, cache: &Cache<M>, make: &mut M) -> Result<TargetInfo<M::Series>, Reason> {
+fn target_info<M: Make>(
+    draft: &Draft,
+    tenant: &str,
+    cache: &Cache<M>,
+    make: &mut M,
+) -> Result<TargetInfo<M::Series>, Reason> {
     let labels: Vec<_> = draft.iter().collect();
     let mut hasher = cache.hasher();
-    labels.hash(&mut hasher);
+    (tenant, &labels).hash(&mut hasher);
+    make.point(tenant, false);
     let family = make.family(Metadata { name: TARGET_INFO, kind: Kind::Gauge, help: "Target metadata", unit: "" })?;
     Ok(TargetInfo { hash: hasher.finish(), series: Arc::new(make.series(&labels, &family)?) })
 }
@@ -151,7 +170,7 @@ impl ScopeLabels {
         let mut labels = Ok(Draft::default());
         for attribute in scope.attributes {
             let (key, value) = attribute?;
-            let value = label_value(value)?;
+            let Some(value) = options.label_value(key, value)? else { continue };
             match (&mut labels, label_name(options, &format!("otel_scope_{key}"))) {
                 (Ok(draft), Some(name)) => draft.set(name, value),
                 _ => labels = Err(Reason::InvalidLabelName),
@@ -192,8 +211,10 @@ fn attribute_labels(attributes: Attributes<'_>, ignored: &[&str], options: &Opti
     let mut sorted = Vec::new();
     for attribute in attributes {
         let (key, value) = attribute?;
-        if !ignored.contains(&key) {
-            sorted.push((key, label_value(value)?));
+        if !ignored.contains(&key)
+            && let Some(value) = options.label_value(key, value)?
+        {
+            sorted.push((key, value));
         }
     }
     sorted.sort_by_key(|(key, _)| *key);

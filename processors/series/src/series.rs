@@ -20,6 +20,10 @@ pub trait Make {
     /// Why it cannot be kept; its points are refused.
     fn family(&mut self, metadata: Metadata<'_>) -> Result<Self::Family, Reason>;
 
+    /// The series that are kept next are those of one point of a tenant, as its resource says; `is_data` is false for what
+    /// only describes the resource.
+    fn point(&mut self, _tenant: &str, _is_data: bool) {}
+
     /// Keeps a series. `labels` are in order of their names, each name once, none empty, the
     /// metric's name among them.
     ///

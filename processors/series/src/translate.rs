@@ -96,6 +96,11 @@ impl<M: Make> Translator<M> {
         Ok(out.refused)
     }
 
+    /// Forgets what was not used since this was called the last time.
+    pub fn age(&mut self) {
+        self.cache.age();
+    }
+
     /// How many sets of attributes are remembered, each with its series.
     pub fn remembered_points(&self) -> usize {
         self.cache.len()

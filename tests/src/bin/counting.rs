@@ -15,7 +15,7 @@ use weir_fleet::fleet::Fleet;
 use weir_fleet::topology::{self, Kind, Topology};
 use weir_fleet::{admin, commands::run, signals};
 use weir_kafka::{FeedLimits, Identity};
-use weir_runtime::Settings;
+use weir_runtime::{Outlet, Settings};
 use weir_tests::counting::Counting;
 
 /// The worker's name in the topology.
@@ -56,9 +56,7 @@ fn start(fleet: &mut Fleet, args: &Args, topology: &Topology) -> anyhow::Result<
     let Kind::RemoteWrite(config) = &worker.kind else { anyhow::bail!("counting writes to a receiver") };
     let settings = Settings {
         lanes: *topology.process.lanes.get_ref(),
-        shards: 2,
-        max_items: 1_000,
-        linger: Duration::from_millis(10),
+        outlets: vec![Outlet { name: NAME.into(), shards: 2, max_items: 1_000, linger: Duration::from_millis(10) }],
         commit_interval: worker.commit_interval.into(),
         commit_bytes: connection::COMMIT_BYTES,
         revoke_timeout: worker.revoke_timeout.into(),
@@ -72,7 +70,7 @@ fn start(fleet: &mut Fleet, args: &Args, topology: &Topology) -> anyhow::Result<
         Identity { state_topic: Some(args.state.as_str().into()), ..connection::identity(topology, NAME, worker) };
     let counting = Counting {
         output: Arc::from(args.output.as_str()),
-        outside: config.url.get_ref().clone(),
+        outside: config.remote_write.iter().next().context("no outside")?.url.get_ref().clone(),
         http: reqwest::Client::new(),
     };
     let prefetch_bytes = topology.process.budget.get_ref().get_usize() / 4;

@@ -17,7 +17,7 @@ use tokio::task::LocalSet;
 use tokio::time::sleep;
 use weir_contract::{Budget, Limits};
 use weir_kafka::{FeedLimits, Identity};
-use weir_runtime::{Clock, Defect, Instruments, Settings, Setup, Status, Threads};
+use weir_runtime::{Clock, Defect, Instruments, Outlet, Settings, Setup, Status, Threads};
 
 use super::check::{LARGEST_OUTPUT_BYTES, LARGEST_STATE_BYTES};
 use super::kafka::{DEAD, STATE};
@@ -318,9 +318,12 @@ pub(super) fn setup(state: &mut State, instance: usize) -> Setup {
     let millis = Duration::from_millis;
     let settings = Settings {
         lanes: drawn.lanes,
-        shards: drawn.shards,
-        max_items: drawn.max_items,
-        linger: millis(drawn.linger_ms),
+        outlets: vec![Outlet {
+            name: "sim".into(),
+            shards: drawn.shards,
+            max_items: drawn.max_items,
+            linger: millis(drawn.linger_ms),
+        }],
         commit_interval: millis(drawn.commit_interval_ms),
         commit_bytes: drawn.commit_bytes,
         revoke_timeout: millis(drawn.revoke_timeout_ms),

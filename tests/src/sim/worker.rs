@@ -104,7 +104,7 @@ impl Worker for TestWorker {
         }
     }
 
-    fn sink(&self) -> TestSink {
+    fn sink(&self, _: usize) -> TestSink {
         TestSink { world: self.world.clone(), instance: self.instance, packed: Vec::new() }
     }
 }

@@ -320,3 +320,10 @@ fn what_could_not_be_read_is_no_second_problem() {
         "t.toml: kafka.portsmouth: is missing\nt.toml:2:9: kafka.ports: expected a list, not a whole number"
     );
 }
+
+/// Guards: what a rule for labels writes is not taken for a reference.
+#[test]
+fn a_group_of_a_regular_expression_is_no_reference() {
+    let (file, problems) = read("[kafka]\nbrokers = [\"${1}\"]\n", &[]);
+    assert_eq!((problems.as_str(), file.kafka.brokers.get_ref().as_slice()), ("", &["${1}".to_owned()][..]));
+}

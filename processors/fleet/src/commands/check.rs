@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 use weir_config::Problems;
+use weir_metrics::config::Endpoint;
 
 use crate::cli::{Answer, Common};
 use live::Outcome;
@@ -128,7 +129,7 @@ fn fleet(topology: &Topology) -> Value {
 }
 
 fn worker_json(worker: &Worker) -> Value {
-    json!({
+    let mut found = json!({
         "kind": worker.kind.name(),
         "topics": worker.topics,
         "group": worker.group,
@@ -138,8 +139,15 @@ fn worker_json(worker: &Worker) -> Value {
         "revoke_timeout": worker.revoke_timeout,
         "commit_interval": worker.commit_interval,
         "encoding": worker.encoding,
-        "sink": sink(&worker.kind),
-    })
+    });
+    let own = match &worker.kind {
+        Kind::RemoteWrite(config) => json!(config),
+        Kind::Enrich(config) => json!({ "output": config.output.get_ref() }),
+    };
+    if let (Some(found), Value::Object(own)) = (found.as_object_mut(), own) {
+        found.extend(own);
+    }
+    found
 }
 
 fn topic_json(topic: &Topic) -> Value {
@@ -154,17 +162,10 @@ fn topic_json(topic: &Topic) -> Value {
 }
 
 /// Where a worker delivers; of a URL, what is before its query, which may hold a token.
-fn sink(kind: &Kind) -> String {
+fn sinks(kind: &Kind) -> Vec<String> {
     match kind {
-        Kind::RemoteWrite(config) => match url::Url::parse(config.url.get_ref()) {
-            Ok(mut url) => {
-                url.set_query(None);
-                url.set_fragment(None);
-                url.to_string()
-            }
-            Err(_) => String::new(),
-        },
-        Kind::Enrich(config) => format!("topic {}", config.output.get_ref()),
+        Kind::RemoteWrite(config) => config.remote_write.iter().map(Endpoint::shown_url).collect(),
+        Kind::Enrich(config) => vec![format!("topic {}", config.output.get_ref())],
     }
 }
 
@@ -189,8 +190,26 @@ fn tables(topology: &Topology) -> String {
             worker.topics.join("\n"),
             worker.group.clone(),
             worker.start.to_string(),
-            sink(&worker.kind),
+            sinks(&worker.kind).join("\n"),
         ]);
+    }
+    let mut endpoints = super::table(["worker", "endpoint", "protocol", "shards", "authorization", "relabelling"]);
+    for (name, worker) in &topology.workers {
+        let Kind::RemoteWrite(config) = &worker.kind else { continue };
+        for endpoint in config.remote_write.iter() {
+            let security = endpoint.security.shown();
+            endpoints.add_row([
+                name.clone(),
+                endpoint.name(),
+                endpoint.protocol.to_string(),
+                endpoint.shards.to_string(),
+                if security.is_empty() { "none".to_owned() } else { security.join(", ") },
+                match (endpoint.external_labels.len(), endpoint.write_relabel_configs.len()) {
+                    (0, 0) => "none".to_owned(),
+                    (labels, rules) => format!("external labels {labels}, rules {rules}"),
+                },
+            ]);
+        }
     }
     let mut topics =
         super::table(["topic", "partitions", "retention", "compression", "largest record", "replicas (in sync)"]);
@@ -204,7 +223,7 @@ fn tables(topology: &Topology) -> String {
             format!("{} ({})", topic.replication_factor, topic.min_insync_replicas),
         ]);
     }
-    for table in [workers, topics] {
+    for table in [workers, endpoints, topics] {
         write!(text, "\n{}", super::lines(&table)).unwrap_or_default();
     }
     text

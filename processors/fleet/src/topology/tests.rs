@@ -142,9 +142,14 @@ fn the_file_at_the_root_is_exactly_the_defaults_comments_included() {
     let text = fs::read_to_string(path).unwrap();
     assert_eq!(parse(&text, &[]), Ok(Topology::default()));
 
-    assert_eq!(text.lines().filter_map(commented_default).count(), 36, "a default is a # without a space");
+    assert_eq!(text.lines().filter_map(commented_default).count(), 39, "a default is a # without a space");
     let in_force: Vec<_> = text.lines().map(|line| commented_default(line).unwrap_or(line)).collect();
     assert_eq!(parse(&in_force.join("\n"), &[]), Ok(Topology::default()));
+}
+
+/// The endpoint of a worker that has one.
+fn one(config: &weir_metrics::Config) -> &weir_metrics::config::Endpoint {
+    config.remote_write.iter().next().unwrap()
 }
 
 #[test]
@@ -187,9 +192,9 @@ fn every_key_is_read() {
     assert_eq!(worker.revoke_timeout, weir_config::Duration::from_secs(2));
     assert_eq!(worker.commit_interval, weir_config::Duration::from_millis(500));
     let Kind::RemoteWrite(config) = &worker.kind else { panic!() };
-    assert_eq!(config.url.get_ref(), "https://prometheus:9090/api/v1/write?token=hunter4");
+    assert_eq!(one(config).url.get_ref(), "https://prometheus:9090/api/v1/write?token=hunter4");
     let Kind::RemoteWrite(config) = &topology.workers["metrics-tokyo"].kind else { panic!() };
-    assert_eq!(*config.shards.get_ref(), 8);
+    assert_eq!(*one(config).shards.get_ref(), 8);
     assert_eq!(topology.workers["metrics-tokyo"].group, "weir-metrics-tokyo");
 }
 
@@ -518,7 +523,9 @@ fn variables_override_the_file_and_the_defaults() {
             ("WEIR_WORKER__METRICS__REMOTE_WRITE__URL", "http://other:9090/"),
             ("WEIR_WORKER__METRICS__TOPICS__0", "other"),
             ("WEIR_WORKER__METRICS_TOKYO__REMOTE_WRITE__SHARDS", "16"),
-            ("WEIR_WORKER__METRICS_OSAKA__REMOTE_WRITE__PROMOTE_SCOPE_METADATA", "true"),
+            ("WEIR_WORKER__METRICS_OSAKA__OTLP__PROMOTE_SCOPE_METADATA", "true"),
+            ("WEIR_WORKER__METRICS_OSAKA__REMOTE_WRITE__0__URL", "http://first:9090/"),
+            ("WEIR_WORKER__METRICS_OSAKA__REMOTE_WRITE__1__URL", "http://second:9090/"),
             ("WEIR_LOG", "not one of these"),
             ("OTHER__VARIABLE", "not one of these"),
         ],
@@ -534,11 +541,13 @@ fn variables_override_the_file_and_the_defaults() {
     assert_eq!(topology.topics["own"].retention, weir_config::Duration::from_days(3));
     assert_eq!(topology.workers["metrics"].topics, ["other", "^metrics-.*$"]);
     let Kind::RemoteWrite(metrics) = &topology.workers["metrics"].kind else { panic!() };
-    assert_eq!(metrics.url.get_ref(), "http://other:9090/");
+    assert_eq!(one(metrics).url.get_ref(), "http://other:9090/");
     let Kind::RemoteWrite(tokyo) = &topology.workers["metrics-tokyo"].kind else { panic!() };
-    assert_eq!(*tokyo.shards.get_ref(), 16);
+    assert_eq!(*one(tokyo).shards.get_ref(), 16);
     let Kind::RemoteWrite(osaka) = &topology.workers["metrics-osaka"].kind else { panic!() };
-    assert!(osaka.promote_scope_metadata);
+    assert!(osaka.otlp.promote_scope_metadata);
+    let urls: Vec<_> = osaka.remote_write.iter().map(|endpoint| endpoint.url.get_ref().as_str()).collect();
+    assert_eq!(urls, ["http://first:9090/", "http://second:9090/"]);
 }
 
 #[test]
@@ -569,7 +578,7 @@ fn a_variables_problems_name_the_variable() {
         "WEIR_WORKER__METRICS__REMOTE_WRITE__URL: worker.metrics.remote_write.url: \
          a URL is shown in logs and tables: it must not hold a user name or password",
         "WEIR_WORKER____: worker.\"\".\"\": unknown key; known are `topics`, `group`, `start`, `group_protocol`, \
-         `drain_timeout`, `revoke_timeout`, `commit_interval`, `encoding`, `remote_write`, `enrich`",
+         `drain_timeout`, `revoke_timeout`, `commit_interval`, `encoding`, `remote_write`, `otlp`, `enrich`",
     ];
     assert_eq!(found, expected.join("\n"));
 }

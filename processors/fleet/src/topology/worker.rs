@@ -93,7 +93,8 @@ pub(super) struct Table {
     revoke_timeout: Spanned<Duration>,
     commit_interval: Option<Spanned<Duration>>,
     encoding: Encoding,
-    remote_write: Option<Box<weir_metrics::Config>>,
+    remote_write: Option<weir_metrics::config::Endpoints>,
+    otlp: Option<weir_metrics::config::Otlp>,
     enrich: Option<Box<weir_logs::Config>>,
 }
 
@@ -166,6 +167,7 @@ impl Default for Table {
             commit_interval: None,
             encoding: Encoding::default(),
             remote_write: None,
+            otlp: None,
             enrich: None,
         }
     }
@@ -176,7 +178,7 @@ impl Table {
     pub(super) fn add_default_kind(&mut self, name: &str) {
         match name {
             _ if self.remote_write.is_some() || self.enrich.is_some() => {}
-            "metrics" => self.remote_write = Some(Box::default()),
+            "metrics" => self.remote_write = Some(weir_metrics::config::Endpoints::default()),
             "logs" => self.enrich = Some(Box::default()),
             _ => {}
         }
@@ -206,7 +208,10 @@ impl Table {
             at.within(interval, "commit_interval", Duration::from_millis(10)..=Duration::from_mins(1));
         }
         match (&self.remote_write, &self.enrich) {
-            (Some(config), None) => config.check(&mut at.under("remote_write")),
+            (Some(endpoints), None) => {
+                endpoints.check(at);
+                self.otlp.iter().for_each(|otlp| otlp.check(&mut at.under("otlp")));
+            }
             (None, Some(config)) => {
                 config.check(&mut at.under("enrich"));
                 self.check_output(config, &mut at.under("enrich"));
@@ -261,7 +266,11 @@ impl Table {
     /// The worker; none without a kind, which is a problem.
     pub(super) fn resolved(self, name: &str) -> Option<Worker> {
         let group = self.group_of(name);
-        let kind = self.remote_write.map(Kind::RemoteWrite).or(self.enrich.map(Kind::Enrich))?;
+        let otlp = self.otlp.unwrap_or_default();
+        let kind = self
+            .remote_write
+            .map(|remote_write| Kind::RemoteWrite(Box::new(weir_metrics::Config { remote_write, otlp })))
+            .or(self.enrich.map(Kind::Enrich))?;
         Some(Worker {
             topics: self.topics.map_or_else(|| kind.topics(), Spanned::into_inner),
             group,

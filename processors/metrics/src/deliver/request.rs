@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use weir_contract::Item;
-use weir_remote_write::{Compressor, bytes_max, v1, v2};
+use weir_remote_write::{Compressor, Series, bytes_max, v1, v2};
 
 use crate::process::Sample;
 
@@ -48,37 +48,42 @@ impl Encoder {
     pub(crate) fn fill(
         &mut self,
         version: Version,
+        place: usize,
         items: &[Item<Sample>],
         max_bytes: usize,
         samples: &mut Vec<Sample>,
     ) -> Bytes {
         self.clear();
         for Item { value: sample, .. } in items {
-            let bytes = bytes_max(sample.series(), sample.points(), sample.exemplars());
+            // What has no form for this endpoint was not emitted to it.
+            let Some(series) = sample.series().form(place) else { continue };
+            let bytes = bytes_max(series, sample.points(), sample.exemplars());
             if !samples.is_empty() && self.len_bytes(version) + bytes > max_bytes {
                 break;
             }
-            self.push(version, sample);
+            self.push(version, series, sample);
             samples.push(sample.clone());
         }
         if samples.is_sorted_by_key(Sample::timestamp_ms) {
             return self.compress(version);
         }
         samples.sort_by_key(Sample::timestamp_ms);
-        self.encode(version, samples)
+        self.encode(version, place, samples)
     }
 
     /// Samples as a request.
-    pub(crate) fn encode(&mut self, version: Version, samples: &[Sample]) -> Bytes {
+    pub(crate) fn encode(&mut self, version: Version, place: usize, samples: &[Sample]) -> Bytes {
         self.clear();
         for sample in samples {
-            self.push(version, sample);
+            if let Some(series) = sample.series().form(place) {
+                self.push(version, series, sample);
+            }
         }
         self.compress(version)
     }
 
-    fn push(&mut self, version: Version, sample: &Sample) {
-        let (series, points, exemplars) = (sample.series(), sample.points(), sample.exemplars());
+    fn push(&mut self, version: Version, series: &Series, sample: &Sample) {
+        let (points, exemplars) = (sample.points(), sample.exemplars());
         match version {
             Version::V1 => {
                 self.v1.push(series, points, exemplars);

@@ -1,5 +1,9 @@
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
+use crate::config::{Config, Endpoint, Endpoints, Protocol};
+use crate::error::StartError;
+use crate::instruments::Instruments;
+use crate::process::Routed;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -11,6 +15,9 @@ use weir_remote_write::{Family, MetricType, Request, Series, Symbols, decompress
 
 use super::*;
 
+mod security;
+mod trouble;
+
 /// An answer: status, headers, body.
 type Reply = (u16, Vec<(&'static str, &'static str)>, String);
 
@@ -19,6 +26,8 @@ type Reply = (u16, Vec<(&'static str, &'static str)>, String);
 struct Got {
     version: String,
     content_type: String,
+    authorization: Option<String>,
+    tenant: Option<String>,
     request: Request,
 }
 
@@ -41,6 +50,10 @@ impl Receiver {
         this
     }
 
+    fn authorizations(&self) -> Vec<String> {
+        self.got().into_iter().filter_map(|got| got.authorization).collect()
+    }
+
     fn got(&self) -> Vec<Got> {
         self.got.lock().unwrap().clone()
     }
@@ -53,7 +66,15 @@ async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Byt
     let version = text("x-prometheus-remote-write-version");
     let plain = decompress(&body, 32 << 20).unwrap();
     let request = if version == "2.0.0" { v2::decode(&plain) } else { v1::decode(&plain) }.unwrap();
-    receiver.got.lock().unwrap().push(Got { version, content_type: text("content-type"), request });
+    let authorization = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
+    let tenant = headers.get("x-scope-orgid").map(|value| value.to_str().unwrap().to_owned());
+    receiver.got.lock().unwrap().push(Got {
+        version,
+        content_type: text("content-type"),
+        authorization,
+        tenant,
+        request,
+    });
 
     let mut replies = receiver.replies.lock().unwrap();
     let (status, headers, body) = if replies.len() > 1 { replies.remove(0) } else { replies[0].clone() };
@@ -67,12 +88,18 @@ fn reply(status: u16) -> Reply {
     (status, Vec::new(), String::new())
 }
 
-fn config(url: &str) -> Config {
-    Config { url: unset(url.to_owned()), ..Config::default() }
+fn endpoint(url: &str) -> Endpoint {
+    Endpoint { url: unset(url.to_owned()), ..Endpoint::default() }
 }
 
-fn sink(config: &Config) -> RemoteWriteSink {
-    RemoteWriteSink::new(&Remote::new(config, Instruments::default()).unwrap())
+/// An endpoint that is a worker's only one.
+fn remote(endpoint: &Endpoint, instruments: &Instruments) -> Result<Remote, StartError> {
+    let config = Config { remote_write: endpoint.clone().into(), ..Config::default() };
+    Remote::new(&config, 0, instruments)
+}
+
+fn sink(endpoint: &Endpoint) -> RemoteWriteSink {
+    RemoteWriteSink::new(&remote(endpoint, &Instruments::default()).unwrap())
 }
 
 /// Samples of series `a`, `b`, `c`..., each with its time in milliseconds.
@@ -85,7 +112,7 @@ fn items(times: &[(&str, i64)]) -> Vec<Item<Sample>> {
         Item {
             offset,
             value: Sample::Plain {
-                series: Arc::new(series),
+                series: Arc::new(Routed::with([Some(series)], None)),
                 point: weir_series::Number { value: 1.5, timestamp_ms: *timestamp_ms, start_timestamp_ms: 7 },
             },
         }
@@ -96,7 +123,7 @@ fn items(times: &[(&str, i64)]) -> Vec<Item<Sample>> {
 /// Delivers samples to a receiver with one answer; what follows.
 async fn next(reply: Reply, samples: usize) -> Result<(), Next> {
     let receiver = Receiver::answering(vec![reply]).await;
-    let mut sink = sink(&config(&receiver.url));
+    let mut sink = sink(&endpoint(&receiver.url));
     let items = items(&vec![("a", 1); samples]);
     assert_eq!(sink.pack(&items), samples);
     sink.deliver().await.map_err(|error| error.next())
@@ -110,7 +137,7 @@ fn told(request: &Request) -> Vec<(String, i64)> {
 #[tokio::test]
 async fn a_request_of_2_0_is_accepted_with_samples_in_order_of_time() {
     let receiver = Receiver::answering(vec![(204, vec![(WRITTEN, "3")], String::new())]).await;
-    let mut sink = sink(&config(&receiver.url));
+    let mut sink = sink(&endpoint(&receiver.url));
     assert_eq!(sink.pack(&items(&[("a", 2), ("b", 1), ("a", 1)])), 3);
     sink.deliver().await.unwrap();
     let got = receiver.got();
@@ -125,7 +152,7 @@ async fn a_request_of_2_0_is_accepted_with_samples_in_order_of_time() {
 
 async fn falls_back(first: Reply) {
     let receiver = Receiver::answering(vec![first, reply(204)]).await;
-    let remote = Remote::new(&config(&receiver.url), Instruments::default()).unwrap();
+    let remote = self::remote(&endpoint(&receiver.url), &Instruments::default()).unwrap();
     let [mut sink, mut other] = [RemoteWriteSink::new(&remote), RemoteWriteSink::new(&remote)];
     sink.pack(&items(&[("a", 1), ("b", 2)]));
     sink.deliver().await.unwrap();
@@ -156,7 +183,7 @@ async fn a_receiver_that_does_not_say_what_it_wrote_gets_the_same_samples_as_1_0
 #[tokio::test]
 async fn what_is_packed_for_2_0_is_sent_as_1_0_once_that_is_known() {
     let receiver = Receiver::answering(vec![reply(204)]).await;
-    let remote = Remote::new(&config(&receiver.url), Instruments::default()).unwrap();
+    let remote = self::remote(&endpoint(&receiver.url), &Instruments::default()).unwrap();
     let mut sink = RemoteWriteSink::new(&remote);
     sink.pack(&items(&[("a", 1)]));
     remote.fall_back();
@@ -167,13 +194,13 @@ async fn what_is_packed_for_2_0_is_sent_as_1_0_once_that_is_known() {
 #[tokio::test]
 async fn a_configured_version_is_kept() {
     let receiver = Receiver::answering(vec![reply(415)]).await;
-    let mut sink = sink(&Config { protocol: Protocol::V2, ..config(&receiver.url) });
+    let mut sink = sink(&Endpoint { protocol: Protocol::V2, ..endpoint(&receiver.url) });
     sink.pack(&items(&[("a", 1)]));
     assert_eq!(sink.deliver().await.unwrap_err().next(), Next::Blocked);
     assert_eq!(receiver.got().len(), 1);
 
     let receiver = Receiver::answering(vec![reply(204)]).await;
-    let mut sink = self::sink(&Config { protocol: Protocol::V1, ..config(&receiver.url) });
+    let mut sink = self::sink(&Endpoint { protocol: Protocol::V1, ..endpoint(&receiver.url) });
     sink.pack(&items(&[("a", 1)]));
     sink.deliver().await.unwrap();
     assert_eq!(receiver.got()[0].version, "0.1.0");
@@ -217,18 +244,19 @@ async fn samples_that_are_there_already_are_acknowledged_and_counted() {
     let receiver = Receiver::answering(vec![(400, vec![(WRITTEN, "1")], body.to_owned())]).await;
     let mut registry = prometheus_client::registry::Registry::default();
     let instruments = Instruments::new(&mut registry);
-    let mut sink = RemoteWriteSink::new(&Remote::new(&config(&receiver.url), instruments).unwrap());
+    let mut sink = RemoteWriteSink::new(&remote(&endpoint(&receiver.url), &instruments).unwrap());
     sink.pack(&items(&[("a", 1), ("b", 1), ("c", 1)]));
     sink.deliver().await.unwrap();
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
     for line in [
-        "samples_passed_total{reason=\"out_of_order\"} 1",
-        "samples_passed_total{reason=\"duplicate\"} 1",
-        "remote_write_requests_total{outcome=\"accepted\"} 1",
-        "remote_write_version 2",
+        "samples_passed_total{sink=\"127.0.0.1:PORT\",reason=\"out_of_order\"} 1",
+        "samples_passed_total{sink=\"127.0.0.1:PORT\",reason=\"duplicate\"} 1",
+        "remote_write_requests_total{sink=\"127.0.0.1:PORT\",outcome=\"accepted\"} 1",
+        "remote_write_version{sink=\"127.0.0.1:PORT\"} 2",
     ] {
-        assert!(text.contains(line), "{line} in {text}");
+        let line = line.replace("127.0.0.1:PORT", &endpoint(&receiver.url).name());
+        assert!(text.contains(&line), "{line} in {text}");
     }
 }
 
@@ -258,7 +286,7 @@ async fn a_receiver_that_is_not_there_or_hangs_up_is_tried_again() {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = gone.local_addr().unwrap();
     drop(gone);
-    let mut sink = sink(&config(&format!("http://{address}/write?token=hunter2")));
+    let mut sink = sink(&endpoint(&format!("http://{address}/write?token=hunter2")));
     sink.pack(&items(&[("a", 1)]));
     let error = sink.deliver().await.unwrap_err();
     assert_eq!(error.next(), Next::Retry { after: None });
@@ -272,7 +300,7 @@ async fn a_receiver_that_is_not_there_or_hangs_up_is_tried_again() {
             drop(connection);
         }
     });
-    let mut sink = self::sink(&config(&url));
+    let mut sink = self::sink(&endpoint(&url));
     sink.pack(&items(&[("a", 1)]));
     assert_eq!(sink.deliver().await.unwrap_err().next(), Next::Retry { after: None });
 }
@@ -282,7 +310,7 @@ async fn a_receiver_that_is_too_slow_is_tried_again() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/write", silent.local_addr().unwrap());
     let timeout = unset(weir_config::Duration::from_millis(100));
-    let mut sink = sink(&Config { timeout, ..config(&url) });
+    let mut sink = sink(&Endpoint { timeout, ..endpoint(&url) });
     sink.pack(&items(&[("a", 1)]));
     let error = sink.deliver().await.unwrap_err();
     assert_eq!(error.next(), Next::Retry { after: None });
@@ -293,7 +321,7 @@ async fn a_receiver_that_is_too_slow_is_tried_again() {
 #[tokio::test]
 async fn a_retry_sends_the_same_bytes_and_a_half_only_its_own_samples() {
     let receiver = Receiver::answering(vec![reply(503), (204, vec![(WRITTEN, "2")], String::new())]).await;
-    let mut sink = sink(&config(&receiver.url));
+    let mut sink = sink(&endpoint(&receiver.url));
     let items = items(&[("a", 1), ("b", 2), ("c", 3), ("d", 4)]);
     sink.pack(&items);
     sink.deliver().await.unwrap_err();
@@ -309,13 +337,13 @@ async fn a_retry_sends_the_same_bytes_and_a_half_only_its_own_samples() {
 async fn a_request_holds_as_many_samples_and_bytes_as_configured_and_at_least_one() {
     let url = "http://127.0.0.1:1/write";
     let items = items(&vec![("a", 1); 100]);
-    let mut few = sink(&Config { max_samples: unset(7), ..config(url) });
+    let mut few = sink(&Endpoint { max_samples: unset(7), ..endpoint(url) });
     assert_eq!(few.pack(&items), 7);
     assert_eq!(few.pack(&items[..3]), 3);
-    let mut small = sink(&Config { max_bytes: unset(ByteSize::bytes(1)), ..config(url) });
+    let mut small = sink(&Endpoint { max_bytes: unset(ByteSize::bytes(1)), ..endpoint(url) });
     assert_eq!(small.pack(&items), 1);
     for protocol in [Protocol::V1, Protocol::V2] {
-        let mut sink = sink(&Config { max_bytes: unset(ByteSize::bytes(1000)), protocol, ..config(url) });
+        let mut sink = sink(&Endpoint { max_bytes: unset(ByteSize::bytes(1000)), protocol, ..endpoint(url) });
         let packed = sink.pack(&items);
         assert!((5..50).contains(&packed), "{packed}");
         let (_, body) = sink.body();

@@ -11,7 +11,7 @@ use weir_remote_write::{BucketSpan, Count, Histogram, ZeroCount, v2};
 use super::*;
 
 fn processor(config: &Config) -> MetricsProcessor {
-    MetricsProcessor::new(config, &Symbols::new(usize::MAX), Instruments::default())
+    MetricsProcessor::new(config, &Shared::new(config).unwrap(), Instruments::default())
 }
 
 /// A record's value and its headers.
@@ -69,7 +69,7 @@ fn render_histogram(histogram: &Histogram) -> String {
 fn render((items, letters): (Vec<Item<Sample>>, Vec<DeadLetter>)) -> String {
     let mut builder = v2::Builder::new();
     for Item { value: sample, .. } in &items {
-        builder.push(sample.series(), sample.points(), sample.exemplars());
+        builder.push(sample.series().form(0).unwrap(), sample.points(), sample.exemplars());
     }
     let mut text = String::new();
     for series in v2::decode(builder.finish()).unwrap().series {
@@ -108,8 +108,9 @@ fn check(case: &str) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/metrics").join(case);
     let config = fs::read_to_string(dir.join("config.toml")).unwrap_or_default();
     let document = Document::parse("config.toml", &config).unwrap();
-    let (config, report) = document.read::<Config>(&|_| Err(std::io::ErrorKind::Unsupported.into()));
+    let (otlp, report) = document.read::<Otlp>(&|_| Err(std::io::ErrorKind::Unsupported.into()));
     report.finish().unwrap();
+    let config = Config { otlp, ..Config::default() };
     let got = render(one(&mut processor(&config), &fs::read(dir.join("in.json")).unwrap()));
     let want = dir.join("want.txt");
     if env::var_os("UPDATE_GOLDEN").is_some() {
@@ -279,7 +280,8 @@ fn what_a_dead_letter_tells_holds_no_value_of_the_payload() {
 fn counters_follow_the_caches() {
     let mut registry = prometheus_client::registry::Registry::default();
     let instruments = Instruments::new(&mut registry);
-    let mut processor = MetricsProcessor::new(&Config::default(), &Symbols::new(usize::MAX), instruments);
+    let mut processor =
+        MetricsProcessor::new(&Config::default(), &Shared::new(&Config::default()).unwrap(), instruments);
     one(&mut processor, &everything());
     let scrape = |registry| {
         let mut text = String::new();
@@ -329,3 +331,5 @@ proptest! {
         one(&mut processor(&Config::default()), &value);
     }
 }
+
+mod routes;

@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use weir_contract::{Failure, Next, Sink};
 use weir_kafka::real::{Admin, Allowed};
-use weir_metrics::{Instruments, Remote, RemoteWriteSink};
+use weir_metrics::config::Endpoint;
+use weir_metrics::{Config, Instruments, Remote, RemoteWriteSink};
 
 use super::acls::{self, Acl, Pattern, Resource, Who};
 use crate::cluster::{Cluster, sources};
 use crate::commands::run::runtime;
 use crate::commands::topics;
 use crate::connection;
-use crate::topology::{Kind, Topology, Worker};
+use crate::topology::{Kind, Topology};
 
 /// The group under which the cluster is looked at; nothing is read.
 const GROUP: &str = "weir-check";
@@ -55,7 +56,16 @@ pub(super) fn look(topology: &Topology) -> Vec<Finding> {
             found.push(Finding { subject: "topics and ACLs".to_owned(), outcome: Outcome::NotTried, message });
         }
     }
-    found.extend(topology.workers.iter().map(|(name, worker)| sink(name, worker)));
+    for (name, worker) in &topology.workers {
+        match &worker.kind {
+            Kind::RemoteWrite(config) => {
+                let endpoints = config.remote_write.iter().enumerate();
+                found.extend(endpoints.map(|(place, endpoint)| sink(name, config, place, endpoint)));
+            }
+            // Its topic and its ACLs are tried already.
+            Kind::Enrich(_) => {}
+        }
+    }
     found
 }
 
@@ -142,17 +152,9 @@ fn tried(topology: &Topology, admin: &Admin, acl: &Acl) -> Finding {
 }
 
 /// Sends the sink a request without a sample.
-fn sink(name: &str, worker: &Worker) -> Finding {
-    let subject = format!("worker {name}: {}", super::sink(&worker.kind));
-    let config = match &worker.kind {
-        Kind::RemoteWrite(config) => config,
-        Kind::Enrich(_) => {
-            let message = "ends in Kafka: its topic and ACLs are tried".to_owned();
-            return Finding { subject, outcome: Outcome::Ok, message };
-        }
-    };
+fn sink(name: &str, config: &Config, place: usize, endpoint: &Endpoint) -> Finding {
     let tried = runtime().and_then(|runtime| {
-        let remote = Remote::new(config, Instruments::default())?;
+        let remote = Remote::new(config, place, &Instruments::default())?;
         let mut sink = RemoteWriteSink::new(&remote);
         sink.pack(&[]);
         Ok(runtime.block_on(sink.deliver()))
@@ -162,7 +164,7 @@ fn sink(name: &str, worker: &Worker) -> Finding {
         Ok(Err(error)) => judged(&error),
         Err(error) => (Outcome::Problem, crate::chain(error.as_ref())),
     };
-    Finding { subject, outcome, message }
+    Finding { subject: format!("worker {name}: {}", endpoint.shown_url()), outcome, message }
 }
 
 /// What an answer to a request without samples means.

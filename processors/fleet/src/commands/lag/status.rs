@@ -29,7 +29,7 @@ pub(super) struct Statuses(BTreeMap<String, Worker>);
 #[derive(Debug, Deserialize)]
 struct Worker {
     session_error: Option<String>,
-    sink: Sink,
+    sinks: BTreeMap<String, Sink>,
     commit_error: Option<String>,
     partitions: BTreeMap<String, Partition>,
 }
@@ -82,8 +82,10 @@ impl Statuses {
     /// What is wrong with a worker as a whole.
     pub(super) fn problem(&self, worker: &str) -> Option<String> {
         let worker = self.0.get(worker)?;
-        let problems = [&worker.session_error, &worker.commit_error, &worker.sink.last_error];
-        problems.into_iter().flatten().next().cloned()
+        let own = [&worker.session_error, &worker.commit_error].into_iter().flatten().next().cloned();
+        own.or_else(|| {
+            worker.sinks.iter().find_map(|(name, sink)| Some(format!("{name}: {}", sink.last_error.as_ref()?)))
+        })
     }
 }
 
@@ -116,8 +118,9 @@ mod tests {
         assert_eq!(held, Held { by: "processing or deliveries".into(), since_ms: Some(5) });
         assert_eq!(statuses(&status).problem("metrics"), None);
 
-        status.sink = Health { last_error: Some("503".into()), ..Health::default() };
-        assert_eq!(statuses(&status).problem("metrics").as_deref(), Some("503"));
+        let troubled = Health { last_error: Some("503".into()), ..Health::default() };
+        status.sinks = BTreeMap::from([("a".to_owned(), Health::default()), ("b".to_owned(), troubled)]);
+        assert_eq!(statuses(&status).problem("metrics").as_deref(), Some("b: 503"));
         status.commit_error = Some("fenced".into());
         assert_eq!(statuses(&status).problem("metrics").as_deref(), Some("fenced"));
     }
