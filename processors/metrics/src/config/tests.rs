@@ -354,6 +354,7 @@ fn rules_tenants_and_limits_that_make_no_sense_are_problems() {
         &[
             "t.toml:30:10: otlp.attributes[0].name: expected the name of an attribute, not an empty one",
             "t.toml:31:24: otlp.attributes[1].action: expected `drop` or `hash`",
+            "t.toml:32:10: otlp.attributes[2].name: this attribute is listed already",
             "t.toml:33:10: otlp.attributes[3].name: this attribute is listed already",
             "t.toml:34:24: otlp.tenant.attribute: expected the name of a resource attribute, not an empty one",
             "t.toml:34:38: otlp.tenant.default: expected a tenant, as a header can hold it",
