@@ -12,6 +12,7 @@ mod budget;
 mod commands;
 mod commits;
 mod delivery;
+mod endpoints;
 mod exits;
 mod faults;
 mod gaps;
