@@ -38,7 +38,7 @@ pub fn line(r: &mut Random) -> String {
             format!("lat={}.{} lon=-{}.{}", r.between(1, 89), r.text(DIGITS, 6), r.between(1, 179), r.text(DIGITS, 6))
         }
         23 => format!("{time} listening on 0.0.0.0:{n}, health on 127.0.0.1:{n} and [::1]:{n}"),
-        24 => format!("netmask 255.255.255.0 broadcast 255.255.255.255 mac 00:00:00:00:00:00"),
+        24 => "netmask 255.255.255.0 broadcast 255.255.255.255 mac 00:00:00:00:00:00".to_owned(),
         25 => format!(
             "certificate fingerprint {}",
             (0..20).map(|_| r.text("0123456789ABCDEF", 2)).collect::<Vec<_>>().join(":")
@@ -46,7 +46,7 @@ pub fn line(r: &mut Random) -> String {
         26 => format!("select * from t where id in ({n}, {n}) and day = '2026-11-{:02}'", r.between(1, 30)),
         27 => format!("at com.example.{w}.Main.run(Main.java:{n}) ~[app-{}.jar:?]", version(r)),
         28 => format!("part no {}-{}-{} in stock", r.text(DIGITS, 2), r.text(DIGITS, 3), r.text(DIGITS, 2)),
-        29 => format!("password=null token=<redacted> secret=*** api_key=${{API_KEY}}"),
+        29 => "password=null token=<redacted> secret=*** api_key=${API_KEY}".to_owned(),
         30 => format!("cookie: disabled, basic authentication, the bearer of news, key={w}"),
         31 => format!("git clone git@github.com:{w}/{w}.git at {hex8}"),
         32 => format!("在庫は{n}個、注文番号は{}です", order(r)),

@@ -16,7 +16,7 @@ impl Random {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -25,22 +25,22 @@ impl Random {
 
     /// From `low` to `high`, both included.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
-        low + self.next() % (high - low + 1)
+        low + self.draw() % (high - low + 1)
     }
 
     pub fn of<'a, T: ?Sized>(&mut self, all: &[&'a T]) -> &'a T {
-        all[usize::try_from(self.next() % all.len() as u64).unwrap()]
+        all[usize::try_from(self.draw() % all.len() as u64).unwrap()]
     }
 
     pub fn one_in(&mut self, of: u64) -> bool {
-        self.next().is_multiple_of(of)
+        self.draw().is_multiple_of(of)
     }
 
     /// So many characters of `alphabet`.
     pub fn text(&mut self, alphabet: &str, count: u64) -> String {
         let alphabet = alphabet.as_bytes();
         (0..count)
-            .map(|_| char::from(alphabet[usize::try_from(self.next() % alphabet.len() as u64).unwrap()]))
+            .map(|_| char::from(alphabet[usize::try_from(self.draw() % alphabet.len() as u64).unwrap()]))
             .collect()
     }
 
