@@ -192,8 +192,7 @@ impl<C: Client> Committer<C> {
         front: &Front,
         decisions: &[Decision],
     ) -> Result<(), ClientError> {
-        let mut changes: BTreeMap<Vec<u8>, Option<Vec<u8>>> =
-            decisions.iter().map(|decision| (decision.key.clone(), decision.value.clone())).collect();
+        let changes = changes(partition, front, decisions);
         let mut letters = Vec::new();
         let before = transaction.records.len();
         for entry in &front.entries {
@@ -203,8 +202,6 @@ impl<C: Client> Committer<C> {
                     transaction.summary.outputs += carried.outputs.len();
                     transaction.records.push(Arc::clone(&carried.outputs));
                 }
-                let newest = carried.state.iter().filter(|(key, _)| !partition.is_overruled(key, entry));
-                changes.extend(newest.cloned());
                 letters.extend(carried.dead_letters.iter().map(|letter| self.letter(letter, partition)));
                 carried.refused.clone()
             };
@@ -329,6 +326,23 @@ impl<C: Client> Committer<C> {
     }
 }
 
+/// The state's changes, the newest of each key: a decision, or what came with an entry after it. From the newest
+/// on, for most keys change many times between two commits, and what is older is not even copied.
+fn changes(partition: &Partition, front: &Front, decisions: &[Decision]) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
+    let mut newest = BTreeMap::new();
+    for entry in front.entries.iter().rev() {
+        for (key, value) in entry.carried().state.iter().rev() {
+            if !newest.contains_key(key) && !partition.is_overruled(key, entry) {
+                newest.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    for Decision { key, value, .. } in decisions.iter().rev() {
+        newest.entry(key.clone()).or_insert_with(|| value.clone());
+    }
+    newest
+}
+
 /// Takes partitions out of the open ones and lets nothing of them be committed any more.
 pub(crate) fn abandon(partitions: &Partitions, gone: &[TopicPartition]) {
     let mut open = partitions.lock();
@@ -353,5 +367,39 @@ fn settle(parts: Vec<Part>) {
 fn put_back(parts: Vec<Part>) {
     for Part { partition, decisions, .. } in parts {
         partition.put_back(decisions);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_has_the_newest_change_of_each_key() {
+        let partition = Partition::open(TopicPartition::new("t", 0), 0);
+        let admit = |records, changes: &[(&[u8], Option<&[u8]>)]| {
+            let (entry, processing) = partition.admit(Some(records), 0);
+            let owned = changes.iter().map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec)));
+            entry.carried().state = owned.collect();
+            processing.release();
+            entry.number()
+        };
+        admit((0, 10), &[(b"a", Some(b"1")), (b"b", Some(b"1")), (b"a", Some(b"2")), (b"c", Some(b"1"))]);
+        let second = admit((10, 20), &[(b"b", None)]);
+        admit((20, 30), &[(b"d", Some(b"3"))]);
+        let decision = |key: &[u8], value: &[u8]| Decision {
+            entry: second,
+            key: key.to_vec(),
+            value: Some(value.to_vec()),
+            let_out: Box::new(|| {}),
+        };
+        let decided = [decision(b"c", b"7"), decision(b"d", b"7"), decision(b"e", b"7"), decision(b"e", b"8")];
+        partition.decide(decided.into());
+
+        let (front, decisions) = (partition.front(), partition.take_decisions());
+        let found: Vec<_> = changes(&partition, &front, &decisions).into_iter().collect();
+        let some = |key: &[u8], value: &[u8]| (key.to_vec(), Some(value.to_vec()));
+        let expected = [some(b"a", b"2"), (b"b".to_vec(), None), some(b"c", b"7"), some(b"d", b"3"), some(b"e", b"8")];
+        assert_eq!(found, expected);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use prometheus_client::registry::Registry;
 use weir_contract::{Record as Read, TopicPartition};
-use weir_kafka::Start;
+use weir_kafka::{Mark, Start};
 
 use super::State;
 use super::kafka::{C, DEAD, OUT, P, STATE, Txn};
@@ -177,7 +177,9 @@ impl State {
                 offset <= self.kafka.logs[source].low
             }
             Start::Latest => {
-                (self.model.ends.get(&source).copied().unwrap_or(0)..=self.kafka.logs[source].high()).contains(&offset)
+                let log = &self.kafka.logs[source];
+                let end = self.model.ends.get(&source).copied().unwrap_or(0)..=log.high();
+                end.contains(&offset) || offset <= log.low && self.is_known_as_added(source)
             }
             Start::Time(ms) => {
                 let log = &self.kafka.logs[source];
@@ -188,6 +190,15 @@ impl State {
             let start = self.scenario.start;
             self.violated(format!("invariant 2: the group begins at {offset} of {source}, which is not {start:?}"));
         }
+    }
+
+    /// Whether the mark of the topic's first partition says that this one was added: also where the group was only
+    /// about to begin when it was.
+    fn is_known_as_added(&self, source: P) -> bool {
+        let id = &self.kafka.logs[source].id;
+        let first = self.kafka.index(&TopicPartition::new(id.topic.clone(), 0));
+        let mark = self.kafka.offsets.get(&first).and_then(|(_, metadata)| Mark::read(metadata).ok());
+        mark.and_then(|mark| mark.partitions).is_some_and(|then| id.partition >= then)
     }
 
     fn check_range(&mut self, source: P, from: i64, to: i64, explained: &mut Content) {
