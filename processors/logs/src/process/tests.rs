@@ -322,7 +322,7 @@ fn a_bad_record_is_rejected_with_its_place_and_its_neighbours_go_on() {
     let values: [&[u8]; 6] = [&good, b"\x0a\xff", &bad, json, br#"{"resourceLogs":"hunter2"}"#, b""];
     let (outputs, letters) = run(&mut processor(""), &values, 40, 1 << 21);
     let about: Vec<_> = letters.iter().map(|letter| (letter.offset, letter.reason)).collect();
-    assert_eq!(about, [(41, "truncated"), (42, "invalid_utf8"), (44, "wrong_type")]);
+    assert_eq!(about, [(41, "truncated"), (42, "invalid_utf8"), (44, "json_wrong_type")]);
     assert!(letters[1].detail.contains("log_records[0].body.string_value"), "{}", letters[1].detail);
     assert!(letters.iter().all(|letter| !letter.detail.contains("hunter2")), "{letters:?}");
     let origins: Vec<_> = requests(&outputs)

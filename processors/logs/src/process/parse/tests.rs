@@ -1,7 +1,8 @@
 use std::path::Path;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 use std::{env, fs};
 
+use nix::time::{ClockId, clock_gettime};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use weir_config::unset;
@@ -211,36 +212,40 @@ const REPEATED: [&str; 26] = [
     "é",
 ];
 
-/// The work for a line grows as the line does: 1 MiB takes no longer a byte than 64 KiB, but for a generous factor.
+/// What this thread has worked, whatever else the machine does.
+fn worked() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap().into()
+}
+
+/// The work for a line grows as the line does: sixteen times the bytes take no more than a hundred times the work, and
+/// would take 256 times as much if it grew by its square.
 #[test]
 fn time_a_byte_is_level_whatever_repeats() {
     let parsers = parsers();
     let time = |line: &str| {
-        let once = || {
-            let start = Instant::now();
-            let mut parsed = Parsed::default();
-            parsers.parse(line, NOW, &mut parsed);
-            for kind in
-                [ParserKind::App, ParserKind::Bracketed, ParserKind::Logfmt, ParserKind::Xml, ParserKind::CiscoAsa]
-            {
-                Parsers { order: vec![kind], ..Parsers::default() }.parse(line, NOW, &mut parsed);
-                parsed.clear();
-            }
-            trace::of_text(line, &trace::Finder::default());
-            start.elapsed()
-        };
-        // The shortest of a few: whatever else the machine does only adds to it.
-        (0..3).map(|_| once()).min().unwrap()
+        let start = worked();
+        let mut parsed = Parsed::default();
+        parsers.parse(line, NOW, &mut parsed);
+        for kind in [ParserKind::App, ParserKind::Bracketed, ParserKind::Logfmt, ParserKind::Xml, ParserKind::CiscoAsa]
+        {
+            Parsers { order: vec![kind], ..Parsers::default() }.parse(line, NOW, &mut parsed);
+            parsed.clear();
+        }
+        trace::of_text(line, &trace::Finder::default());
+        worked() - start
     };
     for beginning in BEGINNINGS {
         for repeated in REPEATED {
             let line = |bytes: usize| format!("{beginning}{}", repeated.repeat(bytes / repeated.len()));
-            let (short, long) = (time(&line(1 << 16)), time(&line(1 << 20)));
-            // Sixteen times the bytes; a hundred times the time is far from linear, and a square would be 256.
-            let most = (short * 100).max(Duration::from_millis(100));
-            assert!(long < most, "{beginning:?} and {repeated:?} repeated: {short:?} for 64 KiB, {long:?} for 1 MiB");
+            let (short, long) = (time(&line(1 << 15)), time(&line(1 << 19)));
+            let most = (short * 100).max(Duration::from_millis(50));
+            assert!(long < most, "{beginning:?} and {repeated:?} repeated: {short:?} for 32 KiB, {long:?} for 512 KiB");
         }
     }
+    let (short, long) = ["a=1 b=\"c d\" 192.0.2.1 ".repeat(50), "a=1 b=\"c d\" 192.0.2.1 ".repeat(50_000)]
+        .map(|line| time(&line))
+        .into();
+    assert!(long < (short * 5_000).max(Duration::from_millis(50)), "{short:?} for 1 KiB, {long:?} for 1 MiB");
 }
 
 #[test]

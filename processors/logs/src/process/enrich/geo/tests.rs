@@ -3,13 +3,15 @@ use super::*;
 /// A value of MaxMind's format.
 enum Datum {
     Text(&'static str),
+    Uint16(u16),
     Uint32(u32),
+    Uint64(u64),
     Double(f64),
     Map(Vec<(&'static str, Datum)>),
     List(Vec<Datum>),
 }
 
-use Datum::{Double, List, Map, Text, Uint32};
+use Datum::{Double, List, Map, Text, Uint16, Uint32, Uint64};
 
 /// Writes a value: a byte of type and size, a second one for types above seven, then what it holds.
 fn write(datum: &Datum, out: &mut Vec<u8>) {
@@ -25,6 +27,14 @@ fn write(datum: &Datum, out: &mut Vec<u8>) {
         }
         Double(number) => {
             head(3, 8);
+            out.extend(number.to_be_bytes());
+        }
+        Uint16(number) => {
+            head(5, 2);
+            out.extend(number.to_be_bytes());
+        }
+        Uint64(number) => {
+            head(9, 8);
             out.extend(number.to_be_bytes());
         }
         Uint32(number) => {
@@ -61,13 +71,13 @@ fn database(entry: &Datum) -> Vec<u8> {
     out.extend(b"\xab\xcd\xefMaxMind.com");
     let metadata = Map(vec![
         ("node_count", Uint32(nodes)),
-        ("record_size", Uint32(24)),
-        ("ip_version", Uint32(4)),
+        ("record_size", Uint16(24)),
+        ("ip_version", Uint16(4)),
         ("database_type", Text("Test")),
         ("languages", List(vec![Text("en")])),
-        ("binary_format_major_version", Uint32(2)),
-        ("binary_format_minor_version", Uint32(0)),
-        ("build_epoch", Uint32(1)),
+        ("binary_format_major_version", Uint16(2)),
+        ("binary_format_minor_version", Uint16(0)),
+        ("build_epoch", Uint64(1)),
         ("description", Map(vec![("en", Text("Test"))])),
     ]);
     write(&metadata, &mut out);
