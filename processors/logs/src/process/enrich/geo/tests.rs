@@ -17,8 +17,12 @@ use Datum::{Double, List, Map, Text, Uint16, Uint32, Uint64};
 fn write(datum: &Datum, out: &mut Vec<u8>) {
     let mut head = |kind: u8, size: usize| {
         let size = u8::try_from(size).unwrap();
-        assert!(size < 29, "larger sizes are written in another way");
-        if kind > 7 { out.extend([size, kind - 7]) } else { out.push(kind << 5 | size) }
+        match (kind, size) {
+            (8.., 0..29) => out.extend([size, kind - 7]),
+            (_, 0..29) => out.push(kind << 5 | size),
+            // From 29 on, what is over it stands in a byte of its own.
+            _ => out.extend([kind << 5 | 29, size - 29]),
+        }
     };
     match datum {
         Text(text) => {
