@@ -18,7 +18,7 @@ pub const COMMIT_BYTES: usize = 8 << 20;
 pub const RECORD_OVERHEAD_BYTES: usize = 16 << 10;
 
 /// What a topic takes that has no limit of its own, in bytes: a little less than brokers' own default.
-const BROKERS_LIMIT_BYTES: usize = 1 << 20;
+pub const BROKERS_LIMIT_BYTES: usize = 1 << 20;
 
 /// A worker's way to Kafka.
 #[derive(Clone, Debug)]
@@ -90,7 +90,7 @@ pub fn identity(topology: &Topology, name: &str, worker: &Worker) -> Identity {
             Kind::Enrich(config) if config.dead_letters == DeadLetters::Origin => 0,
             _ => limit,
         },
-        state_topic: None,
+        state_topic: worker.state_topic().map(Arc::from),
     }
 }
 

@@ -20,13 +20,12 @@ use tokio::sync::watch;
 use weir_contract::{Output, TopicPartition};
 use weir_generate::{Generator, Record, Signal};
 use weir_kafka::real::{Admin, Embedded, LoadProducer};
-use weir_runtime::Worker;
 
 pub use summary::Summary;
 
 use crate::fleet::Fleet;
 use crate::registry::Metrics;
-use crate::topology::{DEAD_LETTERS, Kind, LOGS_DEAD_LETTERS, Topology};
+use crate::topology::{DEAD_LETTERS, Kind, LOGS_DEAD_LETTERS, Topology, Worker};
 use crate::{admin, connection, load, registry};
 use lines::Lines;
 use outstanding::Outstanding;
@@ -73,7 +72,7 @@ struct Up {
 ///
 /// # Errors
 /// Something cannot be set up, or a worker has a defect.
-pub async fn run<W: Worker>(
+pub async fn run<W: weir_runtime::Worker>(
     mut topology: Topology,
     options: &Options,
     wrap: impl Fn(Metrics) -> W,
@@ -81,10 +80,12 @@ pub async fn run<W: Worker>(
 ) -> anyhow::Result<Summary> {
     let generator = Generator::new(options.load.clone(), load::now())?;
     let judge = Judge::new(generator.made());
-    let topics: Vec<_> = topology
-        .topics
-        .iter()
-        .map(|(name, topic)| Ok((name.as_str(), i32::try_from(topic.partitions)?)))
+    let changelogs: Vec<_> = topology.workers.values().filter_map(Worker::state_topic).collect();
+    let most = topology.topics.values().map(|topic| topic.partitions).max().unwrap_or(1);
+    let topics = topology.topics.iter().map(|(name, topic)| (name, topic.partitions));
+    let topics: Vec<_> = topics
+        .chain(changelogs.iter().map(|name| (name, most)))
+        .map(|(name, partitions)| Ok((name.as_str(), i32::try_from(partitions)?)))
         .collect::<anyhow::Result<_>>()?;
     let embedded = Embedded::start(&topics)?;
     topology.kafka.brokers = weir_config::unset(vec![embedded.bootstrap().to_owned()]);

@@ -74,6 +74,7 @@ pub struct Instruments {
     protocol_version: Family<At, Gauge>,
     remembered_series: Gauge,
     remembered_bytes: Gauge,
+    delta_series: Gauge,
 }
 
 /// The counters of one endpoint.
@@ -146,6 +147,7 @@ impl Instruments {
             Unit::Bytes,
             this.remembered_bytes.clone(),
         );
+        registry.register("delta_series", "Series of deltas that are added up", this.delta_series.clone());
         this
     }
 
@@ -157,12 +159,12 @@ impl Instruments {
         self.let_go_points.get_or_create(&Because { reason }).inc_by(u64::from(count));
     }
 
-    /// Says that a cache has grown or shrunk from `before` to `after`: series and bytes.
-    pub(crate) fn remembered(&self, before: (usize, usize), after: (usize, usize)) {
-        let difference = |before: usize, after: usize| {
-            i64::try_from(after).unwrap_or(i64::MAX) - i64::try_from(before).unwrap_or(i64::MAX)
-        };
-        self.remembered_series.inc_by(difference(before.0, after.0));
-        self.remembered_bytes.inc_by(difference(before.1, after.1));
+    /// Says that a partition's share has grown or shrunk from `before` to `after`: series and bytes of its cache, and
+    /// series of deltas.
+    pub(crate) fn remembered(&self, before: [usize; 3], after: [usize; 3]) {
+        let gauges = [&self.remembered_series, &self.remembered_bytes, &self.delta_series];
+        for ((gauge, before), after) in gauges.into_iter().zip(before).zip(after) {
+            gauge.inc_by(i64::try_from(after).unwrap_or(i64::MAX) - i64::try_from(before).unwrap_or(i64::MAX));
+        }
     }
 }

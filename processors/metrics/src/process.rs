@@ -10,7 +10,7 @@ use std::sync::Arc;
 use weir_contract::{Batch, Item, Memory, Outbox, Processor, Record, StateError, Timestamp};
 use weir_otlp::{Hints, Signal, decode};
 use weir_remote_write::Series;
-use weir_series::{Fate, Options, Promote, Strategy, Translator};
+use weir_series::{DeltaLimits, DeltaStateError, Fate, Options, Promote, Strategy, Translator};
 
 use crate::config::{self, Config, Otlp, TranslationStrategy};
 use crate::instruments::{Instruments, Speaker};
@@ -34,8 +34,8 @@ pub struct MetricsProcessor {
     endpoints: Vec<(Speaker, u64)>,
     /// When what was not used is forgotten, in milliseconds since the epoch; never, where nothing is limited.
     ages_ms: Option<i64>,
-    /// Series and bytes that the translator remembers, as last told.
-    remembered: (usize, usize),
+    /// Series and bytes that the translator remembers, and series of deltas that it keeps, as last told.
+    remembered: [usize; 3],
     /// The samples of one record; empty between records.
     samples: Vec<Sample>,
 }
@@ -54,7 +54,7 @@ impl MetricsProcessor {
             shared: Arc::clone(shared),
             ages_ms: None,
             instruments,
-            remembered: (0, 0),
+            remembered: [0; 3],
             samples: Vec::new(),
         }
     }
@@ -68,7 +68,7 @@ impl MetricsProcessor {
             .map_err(|error| (error.reason(), chain(&error)))?;
         let refused = self
             .translator
-            .translate(&payload, &mut self.samples)
+            .translate(&payload, record.timestamp_ms, &mut self.samples)
             .map_err(|error| (error.kind().as_str(), error.to_string()))?;
         for sample in self.samples.drain(..) {
             let bytes = size_of::<Item<Sample>>() - size_of::<Sample>() + sample.bytes();
@@ -93,7 +93,12 @@ impl MetricsProcessor {
         Err((reason.as_str(), format!("{} points refused, the first of metric {name:?}", refused.points)))
     }
 
-    fn tell(&mut self, now: (usize, usize)) {
+    fn tell(&mut self) {
+        let translator = &self.translator;
+        self.tell_of([translator.remembered_points(), translator.remembered_bytes(), translator.kept_totals()]);
+    }
+
+    fn tell_of(&mut self, now: [usize; 3]) {
         self.instruments.remembered(self.remembered, now);
         self.remembered = now;
     }
@@ -102,8 +107,16 @@ impl MetricsProcessor {
 impl Processor for MetricsProcessor {
     type Out = Sample;
 
-    fn restore(&mut self, _key: &[u8], value: &[u8]) -> Result<(), StateError> {
-        Err(StateError::Malformed { len: value.len(), why: "this worker keeps no state" })
+    fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), StateError> {
+        self.translator.restore_total(key, value).map_err(|error| match error {
+            DeltaStateError::Version { found, known } => {
+                StateError::Version { found: found.into(), known: known.into() }
+            }
+            DeltaStateError::Key { .. } => StateError::Malformed { len: value.len(), why: "its key is no series'" },
+            DeltaStateError::Malformed { len } => StateError::Malformed { len, why: "it is no total of deltas" },
+        })?;
+        self.tell();
+        Ok(())
     }
 
     fn process(&mut self, batch: &Batch, out: &mut Outbox<Sample>) {
@@ -115,7 +128,16 @@ impl Processor for MetricsProcessor {
         for (speaker, dropped) in &mut self.endpoints {
             speaker.dropped(std::mem::take(dropped));
         }
-        self.tell((self.translator.remembered_points(), self.translator.remembered_bytes()));
+        self.translator.changed_totals(|key, total| match total {
+            Some(total) => {
+                if let Err(error) = out.remember(key.to_vec(), total) {
+                    // A total has a fifth of what a changelog takes, at most.
+                    tracing::error!(%error, "the total of a series of deltas was not remembered");
+                }
+            }
+            None => out.forget(key.to_vec()),
+        });
+        self.tell();
     }
 
     fn tick(&mut self, now: Timestamp, _memory: Memory, _out: &mut Outbox<Sample>) {
@@ -125,14 +147,14 @@ impl Processor for MetricsProcessor {
         if now.0 >= *self.ages_ms.get_or_insert(next) {
             self.ages_ms = Some(next);
             self.translator.age();
-            self.tell((self.translator.remembered_points(), self.translator.remembered_bytes()));
+            self.tell();
         }
     }
 }
 
 impl Drop for MetricsProcessor {
     fn drop(&mut self) {
-        self.tell((0, 0));
+        self.tell_of([0; 3]);
     }
 }
 
@@ -149,7 +171,12 @@ fn options(config: &Otlp) -> Options {
     } else {
         Promote::Only(names(config.promote_resource_attributes.get_ref()))
     };
+    let delta = config.delta_to_cumulative.then(|| DeltaLimits {
+        max_series: usize::try_from(*config.delta_max_series.get_ref()).unwrap_or(usize::MAX),
+        max_stale_ms: i64::try_from(config.delta_max_stale.get_ref().get().as_millis()).unwrap_or(i64::MAX),
+    });
     Options {
+        delta,
         strategy,
         promote,
         keep_identifying: config.keep_identifying_resource_attributes,

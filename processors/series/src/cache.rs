@@ -10,6 +10,7 @@ use std::sync::Arc;
 use foldhash::fast::{FixedState, FoldHasher};
 use hashbrown::HashTable;
 
+use crate::delta::DeltaKey;
 use crate::resource::{ResourceLabels, ScopeLabels};
 use crate::series::Make;
 use crate::translate::Family;
@@ -26,6 +27,15 @@ pub(crate) enum Target<S> {
     One(Arc<S>),
     /// The series of a histogram or summary: sum, count, then what is counted by bound or quantile.
     Many(Arc<Vec<Arc<S>>>),
+    /// The same of deltas.
+    Delta(Arc<DeltaTarget<S>>),
+}
+
+/// What deltas of one set of attributes become.
+pub(crate) struct DeltaTarget<S> {
+    /// Where they are added up.
+    pub(crate) key: DeltaKey,
+    pub(crate) series: Vec<Arc<S>>,
 }
 
 impl<S> Clone for Target<S> {
@@ -34,6 +44,7 @@ impl<S> Clone for Target<S> {
         match self {
             Self::One(series) => Self::One(series.clone()),
             Self::Many(group) => Self::Many(group.clone()),
+            Self::Delta(target) => Self::Delta(target.clone()),
         }
     }
 }
@@ -128,6 +139,7 @@ impl<M: Make> Cache<M> {
         let series = match &target {
             Target::One(series) => weight(series),
             Target::Many(group) => group.iter().map(weight).sum(),
+            Target::Delta(target) => target.series.iter().map(weight).sum(),
         };
         let bytes = self.targets.insert(hash, context, key, target, series);
         self.charge(bytes);

@@ -11,7 +11,7 @@ use crate::series::{STALE, normal};
 use crate::translate::millis;
 
 /// The finest resolution that there is.
-const SCHEMA_MAX: i32 = 8;
+pub(crate) const SCHEMA_MAX: i32 = 8;
 /// The coarsest.
 const SCHEMA_MIN: i32 = -4;
 /// Buckets with bounds of their own.

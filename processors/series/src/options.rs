@@ -1,5 +1,6 @@
 //! What of the translation can be chosen, as in Prometheus's own `otlp:` block.
 
+use crate::delta::DeltaLimits;
 use crate::fate::Fate;
 
 /// How OTLP names become Prometheus names.
@@ -46,7 +47,7 @@ impl Promote {
     }
 }
 
-/// The choices. The default is that of Prometheus 3.13.
+/// The choices. The default is that of Prometheus 3.13, which has none for deltas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// `translation_strategy`.
@@ -56,6 +57,8 @@ pub struct Options {
     pub promote: Promote,
     /// `keep_identifying_resource_attributes`: `target_info` names the service's attributes, too.
     pub keep_identifying: bool,
+    /// Whether deltas are added up, and within which limits.
+    pub delta: Option<DeltaLimits>,
     /// `convert_histograms_to_nhcb`: histograms become native ones with custom buckets.
     pub convert_histograms: bool,
     /// `promote_scope_metadata`: the scope becomes `otel_scope_*` labels.
@@ -76,6 +79,7 @@ impl Default for Options {
             strategy: Strategy::default(),
             promote: Promote::Only(Vec::new()),
             keep_identifying: false,
+            delta: None,
             convert_histograms: false,
             promote_scope: false,
             underscore_sanitization: true,

@@ -9,9 +9,10 @@ use weir_otlp::{
 use weir_remote_write::{Exemplar, Histogram};
 
 use crate::cache::Target;
+use crate::delta::Accumulators;
 use crate::exemplars::exemplars;
 use crate::labels::{Draft, NAME};
-use crate::native::{Exponential, custom};
+use crate::native::{Exponential, Overall, custom};
 use crate::refusal::Reason;
 use crate::resource::{Problem, point_labels};
 use crate::series::{Make, Number, Point, STALE, Sample, normal};
@@ -23,7 +24,7 @@ pub(crate) const NO_RECORDED_VALUE: u32 = 1;
 
 /// A point of one kind found what one of another kind became. A family has one kind, so there is
 /// no such point; if there were, it would not vanish.
-const MIXED: Reason = Reason::UnknownData;
+pub(crate) const MIXED: Reason = Reason::UnknownData;
 
 impl<M: Make> Translator<M> {
     /// Translates each point; one that cannot be is counted, and the others go on.
@@ -38,9 +39,16 @@ impl<M: Make> Translator<M> {
         Repeated<'a, P>: IntoIterator<Item = Result<P, Error>>,
     {
         for point in points {
+            let mark = self.totals.as_ref().map(Accumulators::mark);
             match translate(self, &point?, out) {
                 Ok(()) => {}
-                Err(Problem::Refused(reason)) => out.refused.add(reason, metric.name, 1),
+                Err(Problem::Refused(reason)) => {
+                    // What is let go has added nothing.
+                    if !reason.is_let_go() {
+                        self.roll_back(mark);
+                    }
+                    out.refused.add(reason, metric.name, 1);
+                }
                 Err(Problem::Malformed(error)) => return Err(error),
             }
         }
@@ -82,7 +90,7 @@ impl<M: Make> Translator<M> {
         let raw = self.options.key(attributes)?;
         match self.cache.get_target(&owner.context, &raw) {
             Ok(Target::One(series)) => Ok(series),
-            Ok(Target::Many(_)) => Err(MIXED.into()),
+            Ok(Target::Many(_) | Target::Delta(_)) => Err(MIXED.into()),
             Err(hash) => self.new_one(attributes, owner, hash, &raw),
         }
     }
@@ -151,30 +159,17 @@ impl<M: Make> Translator<M> {
         owner: &Owner<'_, M>,
         out: &mut Out<'_, M::Series>,
     ) -> Result<(), Problem> {
-        let time = required(point.time_unix_nano)?;
+        required(point.time_unix_nano)?;
         check_buckets(point)?;
         let series = self.group(point.attributes, point.explicit_bounds.iter(), owner, |this, draft| {
             this.buckets(point.explicit_bounds, draft, owner)
         })?;
-        let [sum, count, bucket @ .., infinite] = series.as_slice() else { return Err(MIXED.into()) };
-
-        let mut exemplars = self.by_bucket(point, bucket.len(), owner, out)?.into_iter();
-        let mut push = pusher(point.flags, time, point.start_time_unix_nano, out);
-        if let Some(value) = point.sum {
-            push(sum, value, Vec::new());
-        }
-        push(count, point.count as f64, Vec::new());
-        let mut cumulative = 0_u64;
-        for (series, count) in bucket.iter().zip(point.bucket_counts.iter()) {
-            cumulative = cumulative.saturating_add(count);
-            push(series, cumulative as f64, exemplars.next().unwrap_or_default());
-        }
-        push(infinite, point.count as f64, exemplars.next().unwrap_or_default());
-        Ok(())
+        let exemplars = self.by_bucket(point, owner, out)?;
+        classic(&series, &point.into(), point.bucket_counts.iter(), exemplars, out)
     }
 
     /// The series of a histogram: sum, count, and one for each bound and infinity.
-    fn buckets(
+    pub(crate) fn buckets(
         &mut self,
         bounds: F64s<'_>,
         draft: &mut Draft,
@@ -194,20 +189,20 @@ impl<M: Make> Translator<M> {
 
     /// The exemplars of a histogram, for each of its finite buckets those that fall into it, then the others; nothing
     /// if there are none.
-    fn by_bucket(
+    pub(crate) fn by_bucket(
         &self,
         point: &HistogramPoint<'_>,
-        buckets: usize,
         owner: &Owner<'_, M>,
         out: &mut Out<'_, M::Series>,
     ) -> Result<Vec<Vec<Exemplar>>, Problem> {
         if point.exemplars.is_empty() {
             return Ok(Vec::new());
         }
+        let bounds = || point.explicit_bounds.iter().filter(|bound| *bound != f64::INFINITY);
+        let buckets = bounds().count();
         let mut by_bucket = vec![Vec::new(); buckets + 1];
         for exemplar in exemplars(point.exemplars, owner.metric, &mut out.refused)? {
-            let mut bounds = point.explicit_bounds.iter().take(buckets);
-            let bucket = bounds.position(|bound| exemplar.value <= bound).unwrap_or(buckets);
+            let bucket = bounds().position(|bound| exemplar.value <= bound).unwrap_or(buckets);
             if let Some(fallen) = by_bucket.get_mut(bucket) {
                 fallen.push(exemplar);
             }
@@ -254,6 +249,21 @@ impl<M: Make> Translator<M> {
         owner: &Owner<'_, M>,
         make: impl FnOnce(&mut Self, &mut Draft) -> Result<Vec<Arc<M::Series>>, Problem>,
     ) -> Result<Arc<Vec<Arc<M::Series>>>, Problem> {
+        let made = |this: &mut Self, draft: &mut Draft| Ok(Target::Many(Arc::new(make(this, draft)?)));
+        match self.target(attributes, numbers, owner, made)? {
+            Target::Many(group) => Ok(group),
+            Target::One(_) | Target::Delta(_) => Err(MIXED.into()),
+        }
+    }
+
+    /// What a point with such numbers becomes, made by `make` if it is new.
+    pub(crate) fn target(
+        &mut self,
+        attributes: Attributes<'_>,
+        numbers: impl Iterator<Item = f64>,
+        owner: &Owner<'_, M>,
+        make: impl FnOnce(&mut Self, &mut Draft) -> Result<Target<M::Series>, Problem>,
+    ) -> Result<Target<M::Series>, Problem> {
         let raw = self.options.key(attributes)?;
         let mut key = std::mem::take(&mut self.key);
         key.clear();
@@ -261,24 +271,21 @@ impl<M: Make> Translator<M> {
         numbers.for_each(|number| key.extend_from_slice(&number.to_bits().to_le_bytes()));
         key.extend_from_slice(&raw.len().to_le_bytes());
         let found = match self.cache.get_target(&owner.context, &key) {
-            Ok(Target::Many(group)) => Ok(group),
-            Ok(Target::One(_)) => Err(MIXED.into()),
-            Err(hash) => self.new_group(attributes, owner, make).map(|group| {
-                let group = Arc::new(group);
-                self.cache.put_target(hash, owner.context, &key, Target::Many(group.clone()));
-                group
+            Ok(target) => Ok(target),
+            Err(hash) => self.new_target(attributes, owner, make).inspect(|target| {
+                self.cache.put_target(hash, owner.context, &key, target.clone());
             }),
         };
         self.key = key;
         found
     }
 
-    fn new_group(
+    fn new_target(
         &mut self,
         attributes: Attributes<'_>,
         owner: &Owner<'_, M>,
-        make: impl FnOnce(&mut Self, &mut Draft) -> Result<Vec<Arc<M::Series>>, Problem>,
-    ) -> Result<Vec<Arc<M::Series>>, Problem> {
+        make: impl FnOnce(&mut Self, &mut Draft) -> Result<Target<M::Series>, Problem>,
+    ) -> Result<Target<M::Series>, Problem> {
         let mut draft = self.draft(attributes, owner)?;
         self.make.point(&owner.resource.tenant, true);
         make(self, &mut draft)
@@ -289,28 +296,57 @@ impl<M: Make> Translator<M> {
     }
 
     /// The series of the draft's labels under the family's name and a suffix.
-    fn named(&mut self, draft: &mut Draft, owner: &Owner<'_, M>, suffix: &str) -> Result<Arc<M::Series>, Reason> {
+    pub(crate) fn named(
+        &mut self,
+        draft: &mut Draft,
+        owner: &Owner<'_, M>,
+        suffix: &str,
+    ) -> Result<Arc<M::Series>, Reason> {
         draft.set(NAME, format!("{}{suffix}", owner.family.name));
         let labels: Vec<_> = draft.iter().collect();
         self.make.series(&labels, &owner.family.made).map(Arc::new)
     }
 }
 
+/// Appends the samples of a histogram: `series` as [`Translator::buckets`] makes them, the exemplars of each bucket.
+pub(crate) fn classic<S>(
+    series: &[Arc<S>],
+    overall: &Overall,
+    counts: impl Iterator<Item = u64>,
+    exemplars: Vec<Vec<Exemplar>>,
+    out: &mut Out<'_, S>,
+) -> Result<(), Problem> {
+    let [sum, count, bucket @ .., infinite] = series else { return Err(MIXED.into()) };
+    let mut exemplars = exemplars.into_iter();
+    let mut push = pusher(overall.flags, overall.time, overall.start, out);
+    if let Some(value) = overall.sum {
+        push(sum, value, Vec::new());
+    }
+    push(count, overall.count as f64, Vec::new());
+    let mut cumulative = 0_u64;
+    for (series, count) in bucket.iter().zip(counts) {
+        cumulative = cumulative.saturating_add(count);
+        push(series, cumulative as f64, exemplars.next().unwrap_or_default());
+    }
+    push(infinite, overall.count as f64, exemplars.next().unwrap_or_default());
+    Ok(())
+}
+
 /// A time that a point must have.
 #[inline]
-fn required(time: u64) -> Result<u64, Reason> {
+pub(crate) fn required(time: u64) -> Result<u64, Reason> {
     if time == 0 { Err(Reason::MissingTimestamp) } else { Ok(time) }
 }
 
 /// A histogram has one bucket more than bounds, or neither.
-fn check_buckets(point: &HistogramPoint<'_>) -> Result<(), Reason> {
+pub(crate) fn check_buckets(point: &HistogramPoint<'_>) -> Result<(), Reason> {
     let (buckets, bounds) = (point.bucket_counts.iter().count(), point.explicit_bounds.iter().count());
     let expected = if buckets == 0 && bounds == 0 { 0 } else { bounds + 1 };
     if buckets == expected { Ok(()) } else { Err(Reason::BucketCountMismatch) }
 }
 
 /// A histogram's bounds rise.
-fn check_bounds(mut bounds: impl Iterator<Item = f64>) -> Result<(), Reason> {
+pub(crate) fn check_bounds(mut bounds: impl Iterator<Item = f64>) -> Result<(), Reason> {
     let Some(mut below) = bounds.next() else { return Ok(()) };
     let rises = !below.is_nan() && bounds.all(|bound| bound > std::mem::replace(&mut below, bound));
     if rises { Ok(()) } else { Err(Reason::UnsortedBounds) }

@@ -11,7 +11,7 @@ pub enum Reason {
     UnknownData,
     /// A sum or histogram that does not say what it counts from.
     UnspecifiedTemporality,
-    /// A sum or histogram that counts from the point before.
+    /// A sum or histogram that counts from the point before, where deltas are not added up.
     DeltaTemporality,
     /// A point without a time.
     MissingTimestamp,
@@ -29,6 +29,14 @@ pub enum Reason {
     BucketIndexOutOfRange,
     /// An exemplar without a value.
     ExemplarWithoutValue,
+    /// A delta that ends before what its series has, or with it.
+    DeltaOutOfOrder,
+    /// A delta that begins before what its series has ends.
+    DeltaOverlap,
+    /// A delta of a new series, when there are as many as may be.
+    DeltaTooManySeries,
+    /// A delta with more bounds than a total keeps.
+    DeltaTooManyBuckets,
     /// The labels of a series, or the texts of a metric, are longer than its user keeps.
     TextTooLong,
     /// What says whose the series are cannot stand in a header.
@@ -43,7 +51,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 22] = [
         Self::EmptyName,
         Self::InvalidLabelName,
         Self::UnknownData,
@@ -57,6 +65,10 @@ impl Reason {
         Self::BucketSumMismatch,
         Self::BucketIndexOutOfRange,
         Self::ExemplarWithoutValue,
+        Self::DeltaOutOfOrder,
+        Self::DeltaOverlap,
+        Self::DeltaTooManySeries,
+        Self::DeltaTooManyBuckets,
         Self::TextTooLong,
         Self::InvalidTenant,
         Self::TenantLimit,
@@ -80,6 +92,10 @@ impl Reason {
             Self::BucketSumMismatch => "bucket_sum_mismatch",
             Self::BucketIndexOutOfRange => "bucket_index_out_of_range",
             Self::ExemplarWithoutValue => "exemplar_without_value",
+            Self::DeltaOutOfOrder => "delta_out_of_order",
+            Self::DeltaOverlap => "delta_overlap",
+            Self::DeltaTooManySeries => "delta_too_many_series",
+            Self::DeltaTooManyBuckets => "delta_too_many_buckets",
             Self::TextTooLong => "text_too_long",
             Self::InvalidTenant => "invalid_tenant",
             Self::TenantLimit => "tenant_limit",
@@ -92,7 +108,13 @@ impl Reason {
     pub fn is_let_go(self) -> bool {
         matches!(
             self,
-            Self::ExemplarWithoutValue | Self::TenantLimit | Self::TenantSeriesLimit | Self::MetricSeriesLimit
+            Self::ExemplarWithoutValue
+            | Self::DeltaOutOfOrder
+            | Self::DeltaOverlap
+            | Self::DeltaTooManySeries
+            | Self::TenantLimit
+            | Self::TenantSeriesLimit
+            | Self::MetricSeriesLimit
         )
     }
 }

@@ -6,6 +6,7 @@ use hashbrown::HashSet;
 use weir_otlp::{Error, Metric, MetricData, MetricsRequest, Repeated, ResourceMetrics, ScopeMetrics, Temporality};
 
 use crate::cache::{Cache, Context};
+use crate::delta::{Accumulators, DeltaKey, DeltaStateError, Mark};
 use crate::names::{Suffix, metric_name, unit_words};
 use crate::options::Options;
 use crate::refusal::{Reason, Refused};
@@ -24,6 +25,8 @@ pub struct Translator<M: Make> {
     pub(crate) options: Options,
     pub(crate) make: M,
     pub(crate) cache: Cache<M>,
+    /// Where deltas are added up; none where they are refused.
+    pub(crate) totals: Option<Accumulators>,
     /// A key under construction.
     pub(crate) key: Vec<u8>,
     /// The samples of `target_info` in this payload: series and milliseconds.
@@ -44,6 +47,8 @@ struct Form {
     kind: Kind,
     /// Its points are native histograms.
     is_native: bool,
+    /// They are added up.
+    is_delta: bool,
 }
 
 /// Where a point belongs.
@@ -76,20 +81,32 @@ impl<S> Out<'_, S> {
 impl<M: Make> Translator<M> {
     /// Remembers what `make` makes, up to about `cache_bytes`.
     pub fn new(options: Options, cache_bytes: usize, make: M) -> Self {
-        Self { options, make, cache: Cache::new(cache_bytes), key: Vec::new(), told: HashSet::new() }
+        let totals = options.delta.map(Accumulators::new);
+        Self { options, make, cache: Cache::new(cache_bytes), totals, key: Vec::new(), told: HashSet::new() }
     }
 
-    /// Appends the samples of a payload to `samples`; returns what was refused of it.
+    /// Appends the samples of a payload to `samples`; returns what was refused of it. `record_ms` is the timestamp of
+    /// its record, in milliseconds since 1970, by which series of deltas grow old.
     ///
     /// # Errors
-    /// The payload is not OTLP; then `samples` is as it was.
-    pub fn translate(&mut self, payload: &[u8], samples: &mut Vec<Sample<M::Series>>) -> Result<Refused, Error> {
+    /// The payload is not OTLP; then `samples` and all totals are as they were.
+    pub fn translate(
+        &mut self,
+        payload: &[u8],
+        record_ms: Option<i64>,
+        samples: &mut Vec<Sample<M::Series>>,
+    ) -> Result<Refused, Error> {
         let before = samples.len();
+        if let Some(totals) = &mut self.totals {
+            totals.begin(record_ms);
+        }
+        let mark = self.totals.as_ref().map(Accumulators::mark);
         self.told.clear();
         let mut out = Out { samples, refused: Refused::default(), span: None };
         for resource in MetricsRequest::new(payload).resource_metrics() {
             if let Err(error) = resource.and_then(|resource| self.resource(&resource, &mut out)) {
                 out.samples.truncate(before);
+                self.roll_back(mark);
                 return Err(error);
             }
         }
@@ -99,6 +116,37 @@ impl<M: Make> Translator<M> {
     /// Forgets what was not used since this was called the last time.
     pub fn age(&mut self) {
         self.cache.age();
+    }
+
+    /// Takes a total that was told before, before anything is translated.
+    ///
+    /// # Errors
+    /// It cannot be read; where deltas are refused, none is.
+    pub fn restore_total(&mut self, key: &[u8], value: &[u8]) -> Result<(), DeltaStateError> {
+        match &mut self.totals {
+            Some(totals) => totals.restore(key, value),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells the totals that have changed since the last time, in order of their keys: a key with its value, or without
+    /// one if it is forgotten.
+    pub fn changed_totals(&mut self, tell: impl FnMut(&DeltaKey, Option<Vec<u8>>)) {
+        if let Some(totals) = &mut self.totals {
+            totals.drain(tell);
+        }
+    }
+
+    /// How many series of deltas are kept.
+    pub fn kept_totals(&self) -> usize {
+        self.totals.as_ref().map_or(0, Accumulators::len)
+    }
+
+    /// Takes back what was added up since then.
+    pub(crate) fn roll_back(&mut self, mark: Option<Mark>) {
+        if let (Some(totals), Some(mark)) = (&mut self.totals, mark) {
+            totals.roll_back(mark);
+        }
     }
 
     /// How many sets of attributes are remembered, each with its series.
@@ -183,14 +231,23 @@ impl<M: Make> Translator<M> {
             MetricData::Gauge(points) => {
                 self.each(points, metric, out, |this, point, out| this.number(point, &owner, false, out))
             }
+            MetricData::Sum { points, temporality: Temporality::Delta, .. } => {
+                self.each(points, metric, out, |this, point, out| this.delta_number(point, &owner, out))
+            }
             MetricData::Sum { points, .. } => {
                 self.each(points, metric, out, |this, point, out| this.number(point, &owner, true, out))
+            }
+            MetricData::Histogram { points, temporality: Temporality::Delta } => {
+                self.each(points, metric, out, |this, point, out| this.delta_histogram(point, &owner, out))
             }
             MetricData::Histogram { points, .. } if self.options.convert_histograms => {
                 self.each(points, metric, out, |this, point, out| this.custom_histogram(point, &owner, out))
             }
             MetricData::Histogram { points, .. } => {
                 self.each(points, metric, out, |this, point, out| this.histogram(point, &owner, out))
+            }
+            MetricData::ExponentialHistogram { points, temporality: Temporality::Delta } => {
+                self.each(points, metric, out, |this, point, out| this.delta_exponential(point, &owner, out))
             }
             MetricData::ExponentialHistogram { points, .. } => {
                 self.each(points, metric, out, |this, point, out| this.exponential(point, &owner, out))
@@ -205,38 +262,38 @@ impl<M: Make> Translator<M> {
 
     /// How a metric is named and typed, if it can be translated at all.
     fn form(&self, metric: &Metric<'_>) -> Result<Form, Reason> {
-        let cumulative = |temporality| match temporality {
-            Temporality::Cumulative => Ok(()),
+        let is_delta = |temporality| match temporality {
+            Temporality::Cumulative => Ok(false),
+            Temporality::Delta if self.totals.is_some() => Ok(true),
             Temporality::Delta => Err(Reason::DeltaTemporality),
             Temporality::Unspecified => Err(Reason::UnspecifiedTemporality),
         };
-        let of = |suffix, kind| Form { suffix, kind, is_native: false };
-        match metric.data {
-            MetricData::None => Err(Reason::UnknownData),
-            MetricData::Gauge(_) => Ok(of(Suffix::Gauge, Kind::Gauge)),
+        let of = |suffix, kind| Form { suffix, kind, is_native: false, is_delta: false };
+        Ok(match metric.data {
+            MetricData::None => return Err(Reason::UnknownData),
+            MetricData::Gauge(_) => of(Suffix::Gauge, Kind::Gauge),
             MetricData::Sum { temporality, monotonic, .. } => {
-                cumulative(temporality)?;
-                Ok(if monotonic { of(Suffix::Counter, Kind::Counter) } else { of(Suffix::Unit, Kind::Gauge) })
+                let form = if monotonic { of(Suffix::Counter, Kind::Counter) } else { of(Suffix::Unit, Kind::Gauge) };
+                Form { is_delta: is_delta(temporality)?, ..form }
             }
             MetricData::Histogram { temporality, .. } => {
-                cumulative(temporality)?;
-                Ok(Form { is_native: self.options.convert_histograms, ..of(Suffix::Unit, Kind::Histogram) })
+                let (is_delta, is_native) = (is_delta(temporality)?, self.options.convert_histograms);
+                Form { is_native, is_delta, ..of(Suffix::Unit, Kind::Histogram) }
             }
             MetricData::ExponentialHistogram { temporality, .. } => {
-                cumulative(temporality)?;
-                Ok(Form { is_native: true, ..of(Suffix::Unit, Kind::Histogram) })
+                Form { is_native: true, is_delta: is_delta(temporality)?, ..of(Suffix::Unit, Kind::Histogram) }
             }
-            MetricData::Summary(_) => Ok(of(Suffix::Unit, Kind::Summary)),
-        }
+            MetricData::Summary(_) => of(Suffix::Unit, Kind::Summary),
+        })
     }
 
     fn family(&mut self, metric: &Metric<'_>, form: Form) -> Result<Arc<Family<M::Family>>, Reason> {
         if metric.name.is_empty() {
             return Err(Reason::EmptyName);
         }
-        let Form { suffix, kind, is_native } = form;
+        let Form { suffix, kind, is_native, is_delta } = form;
         self.key.clear();
-        self.key.extend([suffix as u8, kind as u8, u8::from(is_native)]);
+        self.key.extend([suffix as u8, kind as u8, u8::from(is_native), u8::from(is_delta)]);
         push_part(&mut self.key, metric.name.as_bytes());
         push_part(&mut self.key, metric.unit.as_bytes());
         self.key.extend_from_slice(metric.description.as_bytes());

@@ -11,7 +11,7 @@ use super::run::runtime;
 use super::terminal::{agreed, asks};
 use crate::cli::{Answer, Common};
 use crate::cluster::{Cluster, sources};
-use crate::topology::{self, Topology};
+use crate::topology::{self, Topology, Worker};
 use plan::{Seen, Step};
 
 pub(super) use plan::Plan;
@@ -134,9 +134,11 @@ fn settle(topology: &Topology, admin: &Admin) -> anyhow::Result<()> {
 
 /// What the cluster has, beside what it should have.
 pub(super) fn compare(topology: &Topology, admin: &Admin, topics: &BTreeMap<String, Topic>) -> anyhow::Result<Plan> {
+    let changelogs: Vec<_> = topology.workers.values().filter_map(Worker::state_topic).collect();
     let names = || topics.keys().map(String::as_str);
     let read = topology.workers.values().flat_map(|worker| sources(worker, names()));
-    let mut concerned: Vec<_> = topology.topics.keys().map(String::as_str).chain(read).collect();
+    let known = topology.topics.keys().chain(&changelogs).map(String::as_str);
+    let mut concerned: Vec<_> = known.chain(read).collect();
     concerned.sort_unstable();
     concerned.dedup();
     concerned.retain(|name| topics.contains_key(*name));

@@ -98,6 +98,15 @@ pub(super) struct Table {
     enrich: Option<Box<weir_logs::Config>>,
 }
 
+impl Worker {
+    /// The changelog of its group, if it keeps state.
+    pub fn state_topic(&self) -> Option<String> {
+        let Kind::RemoteWrite(config) = &self.kind else { return None };
+        let prefix = if self.group.starts_with("weir-") { "" } else { "weir-" };
+        config.otlp.delta_to_cumulative.then(|| format!("{prefix}{}-state", self.group))
+    }
+}
+
 impl Kind {
     /// The name of its table.
     pub fn name(&self) -> &'static str {
@@ -113,6 +122,10 @@ impl Kind {
     /// Why not, and what to do instead.
     pub fn replay(&self) -> Result<(), &'static str> {
         match self {
+            Self::RemoteWrite(config) if config.otlp.delta_to_cumulative => Err(
+                "it adds deltas up, and a part of them adds up to other totals; replay into a group of its own from \
+                     the beginning of the log, with `start` and another `group`",
+            ),
             // The same sample once more changes nothing.
             Self::RemoteWrite(_) => Ok(()),
             Self::Enrich(_) => {

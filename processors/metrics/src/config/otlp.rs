@@ -34,6 +34,12 @@ pub struct Otlp {
     pub label_name_preserve_multiple_underscores: bool,
     /// What each partition remembers of the series it has met, 1MiB to 16GiB.
     pub series_cache: Spanned<ByteSize>,
+    /// Whether deltas are added up, which makes the worker keep state; else they are rejected.
+    pub delta_to_cumulative: bool,
+    /// Series of deltas that each partition keeps, 1 to 100,000,000; over that, new ones are refused.
+    pub delta_max_series: Spanned<u32>,
+    /// How long a series without deltas is kept, 1m to 30d of the records' timestamps.
+    pub delta_max_stale: Spanned<Duration>,
     /// What becomes of attributes before all else.
     pub attributes: Vec<Attribute>,
     /// Whose the series are, if that is to be told to the receiver.
@@ -136,6 +142,9 @@ impl Default for Otlp {
             label_name_underscore_sanitization: true,
             label_name_preserve_multiple_underscores: true,
             series_cache: unset(ByteSize::mib(64)),
+            delta_to_cumulative: false,
+            delta_max_series: unset(100_000),
+            delta_max_stale: unset(Duration::from_mins(60)),
             attributes: Vec::new(),
             tenant: None,
             limits: Limits::default(),
@@ -146,6 +155,8 @@ impl Default for Otlp {
 impl Otlp {
     /// Reports every value outside its range, and attributes that contradict each other.
     pub fn check(&self, at: &mut Checker<'_>) {
+        at.within(&self.delta_max_series, "delta_max_series", 1..=100_000_000);
+        at.within(&self.delta_max_stale, "delta_max_stale", Duration::from_mins(1)..=Duration::from_days(30));
         at.within(&self.series_cache, "series_cache", ByteSize::mib(1)..=ByteSize::gib(16));
         self.limits.check(&mut at.under("limits"));
         if let Some(tenant) = &self.tenant {

@@ -46,6 +46,9 @@ attributes = [{ name = "user.id", action = "hash" }]
 tenant = { attribute = "team", default = "nobody", header = "X-Team" }
 limits = { series_per_tenant = 1000, series_per_metric = 100, window = "30m" }
 convert_histograms_to_nhcb = true
+delta_to_cumulative = true
+delta_max_series = 10
+delta_max_stale = "5m"
 "#;
 
 fn read(text: &str) -> (Config, String) {
@@ -128,6 +131,9 @@ fn every_key_is_read() {
             series_per_metric: Some(unset(100)),
             window: unset(Duration::from_mins(30)),
         },
+        delta_to_cumulative: true,
+        delta_max_series: unset(10),
+        delta_max_stale: unset(Duration::from_mins(5)),
     };
     assert_eq!(config, Config { remote_write: endpoint.into(), otlp });
 }

@@ -94,7 +94,7 @@ fn translator() -> Translator<Text> {
 /// All samples, readable, and what was refused.
 fn translate(translator: &mut Translator<Text>, payload: &[u8]) -> (Vec<String>, Refused) {
     let mut samples = Vec::new();
-    let refused = translator.translate(payload, &mut samples).unwrap();
+    let refused = translator.translate(payload, None, &mut samples).unwrap();
     (samples.iter().map(render).collect(), refused)
 }
 
@@ -124,9 +124,9 @@ fn a_known_series_is_the_same_object_and_is_not_made_again() {
     let mut translator = translator();
     let mut samples = Vec::new();
     let bytes = payload(vec![gauge("g", vec![point(&[("a", "1"), ("b", "2")], 1.0)])]);
-    translator.translate(&bytes, &mut samples).unwrap();
+    translator.translate(&bytes, None, &mut samples).unwrap();
     let weight = translator.remembered_bytes();
-    translator.translate(&bytes, &mut samples).unwrap();
+    translator.translate(&bytes, None, &mut samples).unwrap();
     assert!(Arc::ptr_eq(samples[0].series(), samples[1].series()));
     assert_eq!((translator.remembered_points(), translator.remembered_bytes()), (1, weight));
 }
@@ -136,7 +136,7 @@ fn another_order_of_attributes_is_the_same_series() {
     let mut translator = translator();
     let mut samples = Vec::new();
     let points = vec![point(&[("a", "1"), ("b", "2")], 1.0), point(&[("b", "2"), ("a", "1")], 2.0)];
-    translator.translate(&payload(vec![gauge("g", points)]), &mut samples).unwrap();
+    translator.translate(&payload(vec![gauge("g", points)]), None, &mut samples).unwrap();
     assert_eq!(samples[0].series(), samples[1].series());
     assert_eq!(translator.remembered_points(), 2);
 }
@@ -150,7 +150,7 @@ fn equal_attributes_of_other_resources_metrics_and_kinds_are_other_series() {
     let two = of(&[("service.name", "two")], metrics());
     let data = MetricsData { resource_metrics: vec![one, two] };
     for _ in 0..2 {
-        translator.translate(&data.encode_to_vec(), &mut samples).unwrap();
+        translator.translate(&data.encode_to_vec(), None, &mut samples).unwrap();
     }
     let mut series: Vec<_> = samples.iter().map(|sample| sample.series().clone()).collect();
     series.sort_unstable();
@@ -176,7 +176,7 @@ fn what_is_remembered_stays_within_its_limit() {
     let mut samples = Vec::new();
     for round in 0..50 {
         let points = (0..20).map(|index| point(&[("id", &format!("{round}-{index}"))], 1.0)).collect();
-        translator.translate(&payload(vec![gauge("g", points)]), &mut samples).unwrap();
+        translator.translate(&payload(vec![gauge("g", points)]), None, &mut samples).unwrap();
         assert!(translator.remembered_bytes() <= 20_000 + 1_000, "{}", translator.remembered_bytes());
         samples.clear();
     }
@@ -191,7 +191,7 @@ fn what_is_in_use_survives_what_is_not() {
     for round in 0..100 {
         let points = vec![point(&[("id", "kept")], 1.0), point(&[("id", &format!("{round}"))], 1.0)];
         samples.clear();
-        translator.translate(&payload(vec![gauge("g", points)]), &mut samples).unwrap();
+        translator.translate(&payload(vec![gauge("g", points)]), None, &mut samples).unwrap();
         let first: &Arc<_> = kept.get_or_insert_with(|| samples[0].series().clone());
         assert!(Arc::ptr_eq(first, samples[0].series()), "{round}");
     }
@@ -331,8 +331,8 @@ fn a_malformed_payload_leaves_nothing_behind() {
     let mut translator = translator();
     for len in 1..bytes.len() {
         let mut samples = Vec::new();
-        let before = translator.translate(&bytes, &mut samples).map(|_| samples.len()).unwrap();
-        if translator.translate(&bytes[..len], &mut samples).is_err() {
+        let before = translator.translate(&bytes, None, &mut samples).map(|_| samples.len()).unwrap();
+        if translator.translate(&bytes[..len], None, &mut samples).is_err() {
             assert_eq!(samples.len(), before, "cut at {len}");
         }
     }
@@ -392,7 +392,7 @@ proptest! {
     #[test]
     fn bytes_of_any_kind_are_translated_or_refused(bytes: Vec<u8>) {
         let mut samples = Vec::new();
-        let outcome = translator().translate(&bytes, &mut samples);
+        let outcome = translator().translate(&bytes, None, &mut samples);
         prop_assert!(outcome.is_ok() || samples.is_empty());
     }
 
@@ -408,7 +408,7 @@ proptest! {
             bytes[at] = byte;
         }
         let mut samples = Vec::new();
-        let outcome = translator().translate(&bytes, &mut samples);
+        let outcome = translator().translate(&bytes, None, &mut samples);
         prop_assert!(outcome.is_ok() || samples.is_empty());
     }
 }

@@ -7,8 +7,8 @@ use serde::Serialize;
 use weir_config::{ByteSize, Duration};
 
 use crate::cluster::sources;
-use crate::connection::RECORD_OVERHEAD_BYTES;
-use crate::topology::{Topic, Topology};
+use crate::connection::{BROKERS_LIMIT_BYTES, RECORD_OVERHEAD_BYTES};
+use crate::topology::{DEAD_LETTERS, Topic, Topology, Worker};
 
 const CLEANUP: &str = "cleanup.policy";
 const COMPRESSION: &str = "compression.type";
@@ -61,24 +61,32 @@ impl Plan {
     /// Compares; `cluster` has those topics of the topology and of its workers that are there.
     pub(super) fn new(topology: &Topology, cluster: &BTreeMap<String, Seen>) -> Self {
         let mut plan = Self::default();
+        // State first: a source that grows finds its changelog's partitions there.
+        for (name, wanted) in changelogs(topology, cluster) {
+            plan.take(&name, wanted, cluster);
+        }
         for (name, topic) in &topology.topics {
-            match cluster.get(name) {
-                Some(seen) => plan.change(name, topic, seen),
-                None => plan.steps.push(Step::Create {
-                    topic: name.clone(),
-                    partitions: partitions(topic),
-                    replication_factor: topic.replication_factor,
-                    settings: settings(topic).into(),
-                }),
-            }
+            plan.take(name, Wanted::from(topic), cluster);
         }
         plan.check_sources(topology, cluster);
         plan.check_outputs(topology, cluster);
         plan
     }
 
-    fn change(&mut self, name: &str, topic: &Topic, seen: &Seen) {
-        let (has, written) = (seen.partitions, partitions(topic));
+    fn take(&mut self, name: &str, wanted: Wanted, cluster: &BTreeMap<String, Seen>) {
+        match cluster.get(name) {
+            Some(seen) => self.change(name, wanted, seen),
+            None => self.steps.push(Step::Create {
+                topic: name.to_owned(),
+                partitions: wanted.partitions,
+                replication_factor: wanted.replication_factor,
+                settings: wanted.settings,
+            }),
+        }
+    }
+
+    fn change(&mut self, name: &str, topic: Wanted, seen: &Seen) {
+        let (has, written) = (seen.partitions, topic.partitions);
         if has < written {
             self.steps.push(Step::Grow { topic: name.to_owned(), from: has, to: written });
         }
@@ -98,7 +106,8 @@ impl Plan {
             );
             self.problems.push(Remark { topic: name.to_owned(), message });
         }
-        let settings: BTreeMap<_, _> = settings(topic)
+        let settings: BTreeMap<_, _> = topic
+            .settings
             .into_iter()
             .filter(|(name, to)| seen.settings.get(*name) != Some(to))
             .map(|(name, to)| (name, Change { from: seen.settings.get(name).cloned(), to }))
@@ -192,6 +201,49 @@ impl Step {
             }
         }
     }
+}
+
+/// A topic as it should be.
+struct Wanted {
+    partitions: i32,
+    replication_factor: u16,
+    min_insync_replicas: u16,
+    settings: BTreeMap<&'static str, String>,
+}
+
+impl From<&Topic> for Wanted {
+    fn from(topic: &Topic) -> Self {
+        Self {
+            partitions: partitions(topic),
+            replication_factor: topic.replication_factor,
+            min_insync_replicas: topic.min_insync_replicas,
+            settings: settings(topic).into(),
+        }
+    }
+}
+
+/// The changelogs of workers that keep state: compacted, a partition for each of the sources, replicated as those.
+fn changelogs(topology: &Topology, cluster: &BTreeMap<String, Seen>) -> BTreeMap<String, Wanted> {
+    let changelog = |worker: &Worker| {
+        let name = worker.state_topic()?;
+        let read = sources(worker, topology.topics.keys().chain(cluster.keys()).map(String::as_str));
+        let written = |source: &&str| topology.topics.get(*source);
+        let there = read.iter().filter_map(|source| cluster.get(*source)).map(|seen| seen.partitions);
+        let model = read.iter().find_map(written).or_else(|| topology.topics.get(DEAD_LETTERS))?;
+        let settings = [
+            (CLEANUP, "compact".to_owned()),
+            (LARGEST, BROKERS_LIMIT_BYTES.to_string()),
+            (IN_SYNC, model.min_insync_replicas.to_string()),
+        ];
+        let wanted = Wanted {
+            partitions: read.iter().filter_map(written).map(partitions).chain(there).max()?,
+            replication_factor: model.replication_factor,
+            min_insync_replicas: model.min_insync_replicas,
+            settings: settings.into(),
+        };
+        Some((name, wanted))
+    };
+    topology.workers.values().filter_map(changelog).collect()
 }
 
 fn partitions(topic: &Topic) -> i32 {

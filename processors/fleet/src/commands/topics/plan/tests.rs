@@ -1,4 +1,5 @@
 use super::*;
+use crate::topology::Kind;
 
 /// The default topology with `change` made to it.
 fn topology(change: impl FnOnce(&mut Topology)) -> Topology {
@@ -38,6 +39,31 @@ fn a_missing_topic_is_created_with_all_that_is_written() {
          retention.ms 30d\n\
          1 step; nothing is deleted\n"
     );
+}
+
+#[test]
+fn a_worker_that_keeps_state_has_a_compacted_changelog_that_grows_before_its_source() {
+    let topology = topology(|topology| {
+        let Kind::RemoteWrite(config) = &mut topology.workers.get_mut("metrics").unwrap().kind else { panic!() };
+        config.otlp.delta_to_cumulative = true;
+    });
+    let mut small = cluster(|cluster| cluster.get_mut("telemetry-metrics").unwrap().partitions = 6);
+    assert_eq!(
+        Plan::new(&topology, &small).steps[0],
+        Step::Create {
+            topic: "weir-metrics-state".to_owned(),
+            partitions: 12,
+            replication_factor: 3,
+            settings: [(CLEANUP, "compact".to_owned()), (LARGEST, "1048576".to_owned()), (IN_SYNC, "2".to_owned()),]
+                .into(),
+        }
+    );
+    let settings = [(CLEANUP, "compact"), (LARGEST, "1048576"), (IN_SYNC, "2")];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    small.insert("weir-metrics-state".to_owned(), Seen { partitions: 6, replicas: 3, settings });
+    let steps = Plan::new(&topology, &small).steps;
+    let grown: Vec<_> = steps.iter().map(Step::topic).collect();
+    assert_eq!(grown, ["weir-metrics-state", "telemetry-metrics"]);
 }
 
 #[test]
