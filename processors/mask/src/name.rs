@@ -218,7 +218,7 @@ fn cookies(name: Name, text: &[u8], span: Range<usize>, hits: &mut Vec<Hit>) {
                 COOKIE_ATTRIBUTES.iter().any(|known| part(pair, 0, equals).eq_ignore_ascii_case(known.as_bytes()));
             let value = start + equals + 1..end;
             let masked = is_placeholder(part(text, value.start, value.end));
-            if !value.is_empty() && !masked && !(attribute && name == Name::SetCookie) {
+            if !(value.is_empty() || masked || attribute && name == Name::SetCookie) {
                 hits.push(Hit { detector: Detector::Cookie, span: value });
             }
         }
@@ -258,7 +258,7 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
         || value == b"%s"
         || value == b"?"
         || value == b"-";
-    is_masked(value) || PLACEHOLDERS.iter().any(|each| word(&each)) || repeated || bracketed || marked || variable
+    is_masked(value) || PLACEHOLDERS.iter().any(|each| word(each)) || repeated || bracketed || marked || variable
 }
 
 // === impl Name ===

@@ -109,12 +109,12 @@ impl Reason {
         matches!(
             self,
             Self::ExemplarWithoutValue
-            | Self::DeltaOutOfOrder
-            | Self::DeltaOverlap
-            | Self::DeltaTooManySeries
-            | Self::TenantLimit
-            | Self::TenantSeriesLimit
-            | Self::MetricSeriesLimit
+                | Self::DeltaOutOfOrder
+                | Self::DeltaOverlap
+                | Self::DeltaTooManySeries
+                | Self::TenantLimit
+                | Self::TenantSeriesLimit
+                | Self::MetricSeriesLimit
         )
     }
 }
