@@ -140,8 +140,7 @@ fn metrics(fleet: &Fleet, config: &weir_metrics::Config, name: &str) -> anyhow::
     let instruments =
         weir_metrics::Instruments::new(registry.sub_registry_with_label(("worker".into(), name.to_owned().into())));
     let remotes = config.remote_write.iter().enumerate().map(|(place, endpoint)| {
-        Remote::new(config, place, &instruments)
-            .with_context(|| format!("worker {name}, endpoint {}", endpoint.name()))
+        Remote::new(config, place, &instruments).with_context(|| format!("worker {name}, endpoint {}", endpoint.name()))
     });
     Ok(Metrics {
         remotes: remotes.collect::<anyhow::Result<_>>()?,

@@ -1,6 +1,6 @@
 //! Masking by one thread: lines without hits, and lines with them.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark may panic")]
+#![expect(clippy::unwrap_used, clippy::string_slice, reason = "a benchmark may panic")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use weir_mask::{Class, Config, Counts, Field, Masker};

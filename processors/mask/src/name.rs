@@ -258,7 +258,7 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
         || value == b"%s"
         || value == b"?"
         || value == b"-";
-    is_masked(value) || PLACEHOLDERS.iter().any(|each| word(each)) || repeated || bracketed || marked || variable
+    is_masked(value) || PLACEHOLDERS.iter().any(word) || repeated || bracketed || marked || variable
 }
 
 // === impl Name ===

@@ -83,10 +83,11 @@ impl Line<'_, '_, '_> {
         }
         Found { trace_id: self.parsed.trace_id, span_id: self.parsed.span_id }
             .into_parsed(&mut found.trace_id, &mut found.span_id);
-        if found.trace_id.is_none() && !has_trace {
-            if let Some(text) = self.body {
-                trace::of_text(text, finder).into_parsed(&mut found.trace_id, &mut found.span_id);
-            }
+        if found.trace_id.is_none()
+            && !has_trace
+            && let Some(text) = self.body
+        {
+            trace::of_text(text, finder).into_parsed(&mut found.trace_id, &mut found.span_id);
         }
         // A span belongs to its trace: one without the other would be of two sources.
         Found {

@@ -84,7 +84,7 @@ fn ascii_domain(text: &[u8], start: usize) -> Option<usize> {
     let is_domain = domain.contains(&b'.')
         && (2..=63).contains(&top.len())
         && (plain || top.starts_with(b"xn--"))
-        && !NO_DOMAINS.iter().any(|name| known(name))
+        && !NO_DOMAINS.iter().any(known)
         && domain.split(|byte| *byte == b'.').all(legal);
     (is_domain && at(text, start + count) != b'_').then_some(start + count)
 }

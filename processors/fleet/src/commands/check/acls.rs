@@ -298,8 +298,11 @@ mod tests {
     fn commands_name_the_principal_where_it_is_known_and_are_safe_for_a_shell() {
         let text = "[kafka]\nbrokers = [\"a:1\", \"b:2\"]\n[worker.metrics]\ntopics = [\"^m.*\"]\ngroup = \"it's\"\n";
         let topology = topology(text);
-        let commands: Vec<_> =
-            of_workers(&topology).iter().filter(|acl| acl.who == Who::Worker("metrics".to_owned())).map(|acl| acl.command(&topology)).collect();
+        let commands: Vec<_> = of_workers(&topology)
+            .iter()
+            .filter(|acl| acl.who == Who::Worker("metrics".to_owned()))
+            .map(|acl| acl.command(&topology))
+            .collect();
         let start = "kafka-acls.sh --bootstrap-server a:1,b:2 --add --allow-principal \"$PRINCIPAL\" --operation";
         assert_eq!(commands[0], format!(r"{start} READ --operation DESCRIBE --group 'it'\''s'"));
         let each = "# for each topic that ^m.* matches:\n# ";

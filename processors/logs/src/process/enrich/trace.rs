@@ -148,8 +148,8 @@ mod tests {
             assert_eq!(of_text(&text, &Finder::default()).trace_id, want, "{text}");
         }
         for text in [
-            format!("{TRACE}"),
-            format!("trace_id={}", &TRACE[1..]),
+            TRACE.to_string(),
+            format!("trace_id={}", TRACE.replacen('4', "", 1)),
             format!("trace_id={}", "0".repeat(32)),
             "race race tracetrace trace".to_owned(),
             String::new(),
