@@ -106,6 +106,7 @@ fn json_has_the_whole_fleet() {
                 "external_labels": {}, "write_relabel_configs": [],
             }],
             "otlp": {
+                "delta_to_cumulative": false, "delta_max_series": 100_000, "delta_max_stale": "1h",
                 "translation_strategy": "UnderscoreEscapingWithSuffixes", "promote_resource_attributes": [],
                 "promote_all_resource_attributes": false, "ignore_resource_attributes": [],
                 "keep_identifying_resource_attributes": false, "convert_histograms_to_nhcb": false,

@@ -138,7 +138,11 @@ fn redrive(topology: &Topology) -> Vec<Acl> {
     let mut needs = Needs(Who::Command("dlq redrive".to_owned()), Vec::new());
     needs.add(Resource::Group, dlq::GROUP, Pattern::Literal, &[Read, Describe], "to read the letters");
     let why = "to read the letters, and to mark those that went back";
-    needs.add(Resource::Topic, DEAD_LETTERS, Pattern::Literal, &[Read, Write, Describe], why);
+    let identities = topology.workers.iter().map(|(name, worker)| connection::identity(topology, name, worker));
+    let letters: BTreeSet<_> = identities.map(|identity| identity.dead_letter_topic).collect();
+    for topic in &letters {
+        needs.add(Resource::Topic, topic, Pattern::Literal, &[Read, Write, Describe], why);
+    }
     let topics: BTreeSet<_> = topology.workers.values().flat_map(|worker| &worker.topics).collect();
     needs.sources(topics, &[Write, Describe], "to put records back");
     let id = dlq::TRANSACTIONAL_ID;
@@ -324,6 +328,8 @@ mod tests {
             [
                 "READ, DESCRIBE on group weir-dlq",
                 "READ, WRITE, DESCRIBE on topic weir-dead-letters",
+                "READ, WRITE, DESCRIBE on topic weir-dead-letters-logs",
+                "WRITE, DESCRIBE on topic telemetry-logs",
                 "WRITE, DESCRIBE on topic telemetry-metrics",
                 "WRITE, DESCRIBE on transactional id weir-dlq-redrive",
             ]
