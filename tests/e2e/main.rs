@@ -30,6 +30,7 @@ mod security;
 mod sink_trouble;
 mod stack;
 mod state;
+mod translation;
 mod trouble;
 mod up;
 mod up_faults;

@@ -48,6 +48,15 @@ impl Prometheus {
         self.process = serve(&self.folder, self.port, &self.flags);
     }
 
+    /// Gives it another `prometheus.yml`, which holds when this returns.
+    #[track_caller]
+    pub fn configure(&self, config: &str) {
+        fs::write(self.folder.join("prometheus.yml"), config).unwrap();
+        let reload = reqwest::Client::new().post(self.url("/-/reload"));
+        let answer = http::block_on(async { reload.send().await?.error_for_status() });
+        answer.unwrap();
+    }
+
     /// The URL of `path`, which starts with a slash: `/api/v1/write`, `/api/v1/otlp`.
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
