@@ -1,12 +1,18 @@
 //! The metrics job while its processes and the brokers die, join, leave and freeze under load.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::{
+    Metric, MetricsData, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, number_data_point,
+};
+use prost::Message;
 use weir_generate::{Config, Made, Verdict, jobs};
-use weir_tests::stack::{Prometheus, PrometheusOptions};
+use weir_tests::stack::{Prometheus, PrometheusOptions, Record};
 
 use crate::job::{Job, Program, Topology, sample};
 use crate::load::{Load, now};
@@ -26,6 +32,82 @@ fn no_sample_is_lost_when_a_process_is_killed_with_the_classic_protocol() {
 #[test]
 fn no_sample_is_lost_when_a_process_is_killed_with_the_consumer_protocol() {
     survives("consumer", CONSUMER);
+}
+
+/// Scenario: the same trouble, while deltas are added up.
+/// Guards: the last total of every series is the sum of all that was produced, exactly: none counted twice, none lost
+/// (invariant 11).
+#[test]
+fn totals_of_deltas_are_exact_when_a_process_is_killed_with_the_classic_protocol() {
+    adds_up("classic", CLASSIC);
+}
+
+/// As with the classic protocol.
+#[test]
+fn totals_of_deltas_are_exact_when_a_process_is_killed_with_the_consumer_protocol() {
+    adds_up("consumer", CONSUMER);
+}
+
+fn adds_up(protocol: &str, topology: Topology) {
+    let (kafka, _turn) = trouble::cluster();
+    let topology = Topology { remote_write: "delta_to_cumulative = true", ..topology };
+    let job = Job::on(kafka, Program::Metrics, &format!("deltas-{protocol}"), trouble::PARTITIONS, topology);
+    let changelog = format!("weir-{}-state", job.name);
+    kafka.create_topic(&changelog, trouble::PARTITIONS, &[("cleanup.policy", "compact")]);
+    let prometheus = Prometheus::start(PrometheusOptions::default());
+    let plan = Plan { kills: 2, stops: 0, broker_kills: 0, rolling_restarts: 1, named: false };
+    let (sums, _) = trouble::under_load(&job, &prometheus.url("/api/v1/write"), plan, |stop| deltas(&job, stop));
+
+    let answer = prometheus.query("last_over_time(boats_total[3h])").unwrap();
+    let totals: BTreeMap<i32, u64> = answer
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|series| {
+            let total: f64 = sample(&series["value"]).1.parse().unwrap();
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a sum of small integers")]
+            let total = total as u64;
+            (series["metric"]["lock"].as_str().unwrap().parse().unwrap(), total)
+        })
+        .collect();
+    assert_eq!(totals, sums);
+    println!("{} series, {} counted in all", sums.len(), sums.values().sum::<u64>());
+}
+
+/// Sends deltas of each of some series, which stays in its partition, until it is told to stop; what they add up to.
+fn deltas(job: &Job, stop: &AtomicBool) -> BTreeMap<i32, u64> {
+    let mut sums = BTreeMap::new();
+    let (mut last, mut round) = (now().0, 0);
+    while !stop.load(Ordering::SeqCst) {
+        sleep(Duration::from_millis(50));
+        let time = now().0;
+        let record = |lock: i32| {
+            let value = round * 7 % 11 + u64::from(lock.unsigned_abs());
+            *sums.entry(lock).or_default() += value;
+            let value = Some(delta(lock, last, time, value));
+            Record { partition: Some(lock % job.partitions), value, ..Record::default() }
+        };
+        let records: Vec<_> = (0..4 * job.partitions).map(record).collect();
+        job.kafka.produce(&job.name, &records);
+        (last, round) = (time, round + 1);
+    }
+    sums
+}
+
+fn delta(lock: i32, start: u64, time: u64, value: u64) -> Vec<u8> {
+    let lock = AnyValue { value: Some(any_value::Value::StringValue(lock.to_string())) };
+    let point = NumberDataPoint {
+        attributes: vec![KeyValue { key: "lock".to_owned(), value: Some(lock), ..KeyValue::default() }],
+        start_time_unix_nano: start,
+        time_unix_nano: time,
+        value: Some(number_data_point::Value::AsInt(value.cast_signed())),
+        ..NumberDataPoint::default()
+    };
+    let sum = Sum { data_points: vec![point], aggregation_temporality: 1, is_monotonic: true };
+    let metric = Metric { name: "boats".to_owned(), data: Some(Data::Sum(sum)), ..Metric::default() };
+    let scope = ScopeMetrics { metrics: vec![metric], ..ScopeMetrics::default() };
+    let resource = ResourceMetrics { scope_metrics: vec![scope], ..ResourceMetrics::default() };
+    MetricsData { resource_metrics: vec![resource] }.encode_to_vec()
 }
 
 fn survives(protocol: &str, topology: Topology) {
