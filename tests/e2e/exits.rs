@@ -14,7 +14,8 @@ use crate::receiver::{Answers, Judgement, Receiver, url};
 /// `drain_timeout` of these tests, and what ending may take beyond it.
 const DRAIN: Duration = Duration::from_secs(3);
 const BEYOND: Duration = Duration::from_secs(5);
-const TOPOLOGY: Topology = Topology { properties: "", process: "", worker: "drain_timeout = \"3s\"", remote_write: "" };
+const TOPOLOGY: Topology =
+    Topology { properties: "", process: "", worker: "drain_timeout = \"3s\"", remote_write: "", otlp: "" };
 
 /// Sends a signal; the process ends with 0 within `drain_timeout` and a few seconds.
 #[track_caller]

@@ -50,7 +50,7 @@ fn totals_of_deltas_are_exact_when_a_process_is_killed_with_the_consumer_protoco
 
 fn adds_up(protocol: &str, topology: Topology) {
     let (kafka, _turn) = trouble::cluster();
-    let topology = Topology { remote_write: "delta_to_cumulative = true", ..topology };
+    let topology = Topology { otlp: "delta_to_cumulative = true", ..topology };
     let job = Job::on(kafka, Program::Metrics, &format!("deltas-{protocol}"), trouble::PARTITIONS, topology);
     let changelog = format!("weir-{}-state", job.name);
     kafka.create_topic(&changelog, trouble::PARTITIONS, &[("cleanup.policy", "compact")]);

@@ -73,6 +73,8 @@ pub(crate) struct Topology {
     pub worker: &'static str,
     /// Of its table `remote_write`, `url` apart.
     pub remote_write: &'static str,
+    /// Of its table `otlp`.
+    pub otlp: &'static str,
 }
 
 /// One process of a job.
@@ -164,7 +166,7 @@ impl Job {
     }
 
     fn text(&self, brokers: &str, admin: &str, url: &str, identity: &str) -> String {
-        let (Topology { properties, process, worker, remote_write }, name) = (&self.topology, &self.name);
+        let (Topology { properties, process, worker, remote_write, otlp }, name) = (&self.topology, &self.name);
         let (brokers, kind) = (brokers.replace(',', "\", \""), self.program.worker());
         let mut text = format!("[kafka]\nbrokers = [\"{brokers}\"]\n[kafka.properties]\n{properties}\n");
         write!(text, "[process]\nadmin = \"{admin}\"\n{identity}{process}\n").unwrap();
@@ -172,6 +174,9 @@ impl Job {
         match self.program {
             Program::Metrics | Program::Counting => {
                 write!(text, "[worker.{kind}.remote_write]\nurl = \"{url}\"\n{remote_write}\n").unwrap();
+                if !otlp.is_empty() {
+                    write!(text, "[worker.{kind}.otlp]\n{otlp}\n").unwrap();
+                }
             }
             Program::Logs => write!(text, "[worker.{kind}.enrich]\noutput = \"{}\"\n", self.output()).unwrap(),
         }

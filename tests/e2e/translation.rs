@@ -57,7 +57,7 @@ fn prometheus_has_the_same_by_its_otlp_endpoint_as_through_weir() {
     let mut members = Vec::new();
     for (number, (block, keys)) in OPTIONS.into_iter().enumerate() {
         let name = format!("translation-{number}");
-        let job = Job::new(&name, 1, Topology { remote_write: keys, ..Topology::default() });
+        let job = Job::new(&name, 1, Topology { otlp: keys, ..Topology::default() });
         let member = job.start(&through_weir.url("/api/v1/write"));
         directly.configure(&format!("otlp: {block}\nstorage: {{tsdb: {{out_of_order_time_window: 30m}}}}\n"));
         let mut payloads = made_by_hand(&name, start);

@@ -32,6 +32,7 @@ pub(crate) const CLASSIC: Topology = Topology {
     process: "",
     worker: "drain_timeout = \"10s\"\ncommit_interval = \"100ms\"",
     remote_write: "",
+    otlp: "",
 };
 /// With KIP-848; how long a session is, is said to the brokers.
 pub(crate) const CONSUMER: Topology = Topology {
@@ -39,6 +40,7 @@ pub(crate) const CONSUMER: Topology = Topology {
     process: "",
     worker: "drain_timeout = \"10s\"\ncommit_interval = \"100ms\"\ngroup_protocol = \"consumer\"",
     remote_write: "",
+    otlp: "",
 };
 
 /// How often what happens, in the short form.

@@ -26,6 +26,7 @@
 
 mod config;
 mod detect;
+mod document;
 mod key;
 mod kind;
 mod masker;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::config::Config;
+use crate::document;
 use crate::key::{Key, KeyError};
 use crate::name::{self, Name};
 use crate::scan::{self, Hit, Wanted};
@@ -113,8 +114,23 @@ impl Masker {
         if field.0 == Rule::Whole(Action::Drop) {
             return Outcome::Dropped;
         }
+        let start = out.len();
         write::masked(text, &found, self.key.as_ref(), out);
+        if document::is_document(text) && !out.get(start..).is_some_and(document::is_document) {
+            out.truncate(start);
+            document::masked(self, class, text, out);
+        }
         Outcome::Changed
+    }
+
+    /// Masks a string or a number of a document by itself; whether anything was.
+    pub(crate) fn masked_alone(&self, class: Class, field: Field, text: &str, out: &mut String) -> bool {
+        let found = self.find(class, field, text);
+        let any = found.iter().any(|hit| hit.action != Action::Keep);
+        if any {
+            write::masked(text, &found, self.key.as_ref(), out);
+        }
+        any
     }
 
     /// What is found in `text`, from left to right, without overlaps; for a person who tries rules.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::ops::Range;
 
 use crate::key::Key;
 use crate::masker::Found;
@@ -18,9 +19,12 @@ pub(crate) fn masked(text: &str, found: &[Found], key: Option<&Key>, out: &mut S
     let mut written = 0;
     for hit in found.iter().filter(|hit| hit.action != Action::Keep) {
         let Some(value) = text.get(hit.span.clone()) else { continue };
-        out.push_str(text.get(written..hit.span.start).unwrap_or_default());
-        // A number or a whole object becomes a string.
-        let quote = json.quote(text, hit);
+        json.read(text, hit);
+        if json.is_between(text, hit) {
+            continue;
+        }
+        let (span, quote) = json.place(text, hit);
+        out.push_str(text.get(written..span.start).unwrap_or_default());
         match (quote, hit.action) {
             (None, Action::Drop) => {}
             (Some(_), Action::Drop) => out.push_str("null"),
@@ -30,7 +34,7 @@ pub(crate) fn masked(text: &str, found: &[Found], key: Option<&Key>, out: &mut S
                 out.push_str(quote.unwrap_or_default());
             }
         }
-        written = hit.span.end;
+        written = span.end;
     }
     out.push_str(text.get(written..).unwrap_or_default());
 }
@@ -102,8 +106,8 @@ impl Json {
         }
     }
 
-    /// The quotes that the replacement of `hit` needs, escaped as those around it are.
-    fn quote<'t>(&mut self, text: &'t str, hit: &Found) -> Option<&'t str> {
+    /// Reads up to `hit`.
+    fn read(&mut self, text: &str, hit: &Found) {
         let bytes = text.as_bytes();
         if let Self::Document { read, inside } = self {
             let mut at = *read;
@@ -118,15 +122,46 @@ impl Json {
             }
             *read = at.max(hit.span.start);
         }
-        let before = text.get(..hit.span.start)?.trim_end();
-        let after = text.get(hit.span.end..)?.trim_start();
-        let ends = after.starts_with([',', '}', ']']);
-        if let Self::Document { inside: false, .. } = self {
-            return (ends && before.ends_with([':', ',', '['])).then_some("\"");
+    }
+
+    /// Whether `hit` is what stands between two strings: the first ends with a name and a colon, as a header does.
+    fn is_between(&self, text: &str, hit: &Found) -> bool {
+        let (before, after) = text.split_at_checked(hit.span.start).unwrap_or_default();
+        matches!(self, Self::Document { inside: false, .. })
+            && before.ends_with('"')
+            && after.starts_with([':', ',', '}', ']'])
+    }
+
+    /// What is replaced, and the quotes that the replacement needs, escaped as those around it are. A number or a whole
+    /// object becomes a string.
+    fn place<'t>(&self, text: &'t str, hit: &Found) -> (Range<usize>, Option<&'t str>) {
+        match self {
+            Self::Document { inside: false, .. } => {
+                // All of a number, its sign and exponent too.
+                let (before, after) = (text.get(..hit.span.start), text.get(hit.span.end..));
+                let before =
+                    before.unwrap_or_default().trim_end_matches(|c: char| c.is_ascii_digit() || "+-.".contains(c));
+                let after = after.unwrap_or_default();
+                let rest = after.trim_start_matches(|c: char| c.is_ascii_digit() || "+-.eE".contains(c));
+                if ends_value(rest) && before.trim_end().ends_with([':', ',', '[']) {
+                    return (before.len()..text.len() - rest.len(), Some("\""));
+                }
+                (hit.span.clone(), None)
+            }
+            _ => (hit.span.clone(), Self::quote_within(text, hit)),
         }
-        // A value in JSON within a text, or within a string of JSON.
-        let name = before.strip_suffix(':').filter(|_| ends)?.trim_end();
+    }
+
+    /// The quotes of a value in JSON within a text, or within a string of JSON.
+    fn quote_within<'t>(text: &'t str, hit: &Found) -> Option<&'t str> {
+        let before = text.get(..hit.span.start)?.trim_end();
+        let name =
+            before.strip_suffix(':').filter(|_| ends_value(text.get(hit.span.end..).unwrap_or_default()))?.trim_end();
         let unquoted = name.strip_suffix('"')?;
         name.get(unquoted.trim_end_matches('\\').len()..)
     }
+}
+
+fn ends_value(after: &str) -> bool {
+    after.trim_start().starts_with([',', '}', ']'])
 }

@@ -8,7 +8,7 @@ use crate::{Encoding, KeyConfig};
 fn found(text: &str) -> Vec<(&'static str, &str)> {
     let masker = Masker::new(&Config::default()).unwrap();
     let all = masker.explain(Class::App, Field::BODY, text);
-    all.into_iter().map(|found| (found.detector.name(), &text[found.span])).collect()
+    all.into_iter().map(|found| (found.detector.name(), text.get(found.span).unwrap())).collect()
 }
 
 #[track_caller]
@@ -483,6 +483,21 @@ fn no_text_takes_long() {
     }
 }
 
+#[test]
+fn a_document_stays_one_where_a_string_ends_like_a_header() {
+    let masker = Masker::new(&Config::default()).unwrap();
+    for (text, wanted) in [
+        (r#"{"Authorization: ":"","a":"eve@example.com"}"#, r#"{"Authorization: ":"","a":"[REDACTED:email]"}"#),
+        (
+            r#"{"n":"Authorization: '","password":"hunter2!"}"#,
+            r#"{"n":"Authorization: '","password":"[REDACTED:password]"}"#,
+        ),
+        (r#"[-4956298506623480353]"#, r#"["[REDACTED:card]"]"#),
+    ] {
+        assert_eq!(masked(&masker, Class::App, "", text), wanted);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 2000 } else { 20_000 }))]
 
@@ -507,7 +522,7 @@ proptest! {
         let masker = Masker::new(&Config::default()).unwrap();
         let once = masked(&masker, Class::App, "", &text);
         for redacted in masker.explain(Class::App, Field::BODY, &once) {
-            prop_assert!(!once[redacted.span.clone()].starts_with("[REDACTED"), "{text} -> {once}: {redacted:?}");
+            prop_assert!(!once.get(redacted.span.clone()).unwrap().starts_with("[REDACTED"), "{text} -> {once}: {redacted:?}");
         }
     }
 

@@ -9,7 +9,7 @@ use weir_kafka::real::Operation;
 
 use crate::commands::dlq;
 use crate::connection;
-use crate::topology::{DEAD_LETTERS, Topology, Worker};
+use crate::topology::{Topology, Worker};
 
 /// What a worker or a command needs of one resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

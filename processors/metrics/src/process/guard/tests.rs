@@ -114,17 +114,17 @@ proptest! {
     fn counts_add_up(steps in prop::collection::vec((0_u64..2, 0_u64..40, 0_u8..4), 0..300)) {
         let guard = guard(Some(12), Some(7));
         let mut held: HashMap<(u64, u64), Vec<Live>> = HashMap::new();
-        for (at, (tenant, hash, what)) in steps.into_iter().enumerate() {
+        for (at, (tenant, hash, what)) in (0_i64..).zip(steps) {
             match what {
                 0 | 1 => {
                     let known = held.get(&(tenant, hash)).is_some_and(|lives| !lives.is_empty());
-                    match admit(&guard, tenant, ["m", "n", "o"][hash as usize % 3], hash) {
+                    match admit(&guard, tenant, ["m", "n", "o"][usize::try_from(hash % 3).unwrap()], hash) {
                         Ok(live) => held.entry((tenant, hash)).or_default().push(live),
                         Err(_) => prop_assert!(!known, "an old one"),
                     }
                 }
                 2 => drop(held.get_mut(&(tenant, hash)).and_then(Vec::pop)),
-                _ => guard.tick(Timestamp(at as i64 * HALF_MS / 3)),
+                _ => guard.tick(Timestamp(at * HALF_MS / 3)),
             }
             for of in guard.counted.lock().tenants.values() {
                 prop_assert!(of.series.len() <= 12);
