@@ -159,6 +159,7 @@ fn every_type() -> Vec<KeyValue> {
 }
 
 /// What a person thinks of.
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn made_by_hand(service: &str, at: u64) -> Vec<Payload> {
     let one = |about: &str, metrics| payload(service, about, Vec::new(), metrics);
     let described = || vec![text("host.name", "h"), text("cloud.region", "north"), text("odd é", "ü")];
@@ -390,6 +391,7 @@ fn attributes(random: &mut StdRng, prefix: &str) -> Vec<KeyValue> {
     attributes
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn data(random: &mut StdRng, start: u64) -> Data {
     let points = random.random_range(1..4);
     // Each point is later than the one before, whatever its labels.

@@ -178,7 +178,9 @@ fn an_output_has_a_partition_for_each_of_its_sources() {
         problem.message,
         "has 6 partitions and telemetry-logs 7: worker.logs keeps a record's partition, so raise partitions"
     );
-    let lost = topology(|topology| drop(topology.topics.remove("telemetry-logs-enriched")));
+    let lost = topology(|topology| {
+        topology.topics.remove("telemetry-logs-enriched");
+    });
     let plan = Plan::new(&lost, &BTreeMap::new());
     assert_eq!(
         plan.problems.iter().map(|problem| problem.topic.as_str()).collect::<Vec<_>>(),
