@@ -70,7 +70,7 @@ fn the_summary_is_right_and_agrees_with_the_counters() {
     );
     assert_eq!(of("delivered"), of("produced"));
 
-    assert_eq!(counter(&last, "weir_dead_letters_total", ""), of("dead_lettered"));
+    assert_eq!(counter(&last, "weir_dead_letters_total", ""), of("dead_lettered") + logs("dead_lettered"));
     let judged = |verdict: &str| counter(&last, "weir_up_samples_total", &format!("verdict=\"{verdict}\""));
     assert_eq!(judged("first"), of("delivered"));
     assert_eq!(["different", "unknown", "identical"].map(judged), [0; 3]);

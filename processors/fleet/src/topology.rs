@@ -227,8 +227,11 @@ impl File {
         for name in topic::DEFAULTS.iter().map(|(name, _)| name) {
             self.topic.entry(unset((*name).to_owned())).or_default();
         }
-        for name in worker::DEFAULTS {
-            self.worker.entry(unset((*name).to_owned())).or_default();
+        // Whoever names a worker has named all that there are.
+        if self.worker.is_empty() {
+            for name in worker::DEFAULTS {
+                self.worker.entry(unset((*name).to_owned())).or_default();
+            }
         }
         for (name, worker) in &mut self.worker {
             worker.add_default_kind(name.get_ref());
