@@ -75,6 +75,8 @@ impl LogsProcessor {
         let headers = (record.headers.get("content-encoding"), record.headers.get("content-type"));
         let hints = Hints::from_headers(headers.0, headers.1)?;
         let payload = decode(Signal::Logs, value, hints)?;
+        // All of it, for what nobody looks into is sent on as it is.
+        LogsRequest::new(&payload).check()?;
         let id = batch.origin();
         let millis = record.timestamp_ms.and_then(|millis| u64::try_from(millis).ok()).unwrap_or_default();
         let at = Origin {
@@ -93,11 +95,7 @@ impl LogsProcessor {
     fn produce(&mut self, request: &mut Request<'_>, part: Part, out: &mut Outbox<Infallible>) -> Result<(), Reject> {
         self.written.clear();
         let Request { payload, at, tables, .. } = *request;
-        let lines = match self.rewriter.request(payload, at, &part, tables, &mut self.written) {
-            Ok(lines) => lines,
-            // Read once more, for the place.
-            Err(error) => return Err(LogsRequest::new(payload).check().err().unwrap_or(error).into()),
-        };
+        let lines = self.rewriter.request(payload, at, &part, tables, &mut self.written)?;
         if lines == 0 {
             return Ok(());
         }

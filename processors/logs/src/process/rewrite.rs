@@ -91,7 +91,7 @@ impl Rewriter {
     /// Writes a part of a request to `w`; how many lines the whole request has.
     ///
     /// # Errors
-    /// The request is malformed. The error names no place: `LogsRequest::check` does.
+    /// The request is malformed, which `LogsRequest::check` tells before, with the place.
     pub fn request(
         &mut self,
         payload: &[u8],
