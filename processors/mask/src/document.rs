@@ -22,15 +22,10 @@ pub(crate) fn masked(masker: &Masker, class: Class, text: &str, out: &mut String
         let (inner, after, is_string) = split(token);
         let is_name = is_string && after.trim_start().starts_with(':');
         let within = if is_name { Field::BODY } else { field };
-        if is_string || masker.masked_alone(class, within, inner, &mut String::new()) {
-            out.push('"');
-            if !masker.masked_alone(class, within, inner, out) {
-                out.push_str(inner);
-            }
-            out.push('"');
-        } else {
-            out.push_str(inner);
-        }
+        let mut written = String::new();
+        let changed = masker.masked_alone(class, within, inner, &mut written);
+        let (quote, inner_now) = (if is_string || changed { "\"" } else { "" }, if changed { &written } else { inner });
+        out.extend([quote, inner_now, quote]);
         if is_name {
             field = masker.field(inner);
         }
