@@ -7,6 +7,7 @@
 )]
 #![expect(clippy::print_stdout, reason = "what a test measured is for whoever looks")]
 
+mod aborts;
 mod bad_input;
 mod budget;
 mod commands;

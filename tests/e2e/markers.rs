@@ -167,7 +167,7 @@ fn member(kafka: &Kafka) -> (Real, TopicPartition, Arc<str>, usize) {
 
 /// Who decides the transactions of an ID: a stopped coordinator would decide nothing. It is found by the hash of Java's
 /// strings.
-fn coordinator(kafka: &Kafka, transactional_id: &str) -> i32 {
+pub(crate) fn coordinator(kafka: &Kafka, transactional_id: &str) -> i32 {
     let hash = transactional_id.bytes().fold(0_i32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
     let partition = usize::try_from(hash & i32::MAX).unwrap() % TRANSACTION_PARTITIONS;
     let consumer: BaseConsumer = kafka.client(Listener::Plain).create().unwrap();

@@ -1,7 +1,7 @@
 //! Producers: the transactional one, and one for load.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -35,7 +35,10 @@ const FULL: Duration = Duration::from_millis(2);
 /// The transactional producer. A thread of its own serves deliveries: one that failed fails the
 /// transaction, which its commit then says.
 pub struct Transactions {
-    producer: Arc<ThreadedProducer<Deliveries>>,
+    config: ClientConfig,
+    producer: Mutex<Arc<ThreadedProducer<Deliveries>>>,
+    /// Whether the last transaction was aborted: the producer is a new one since, to be initialised.
+    aborted: AtomicBool,
     /// The offsets in the transaction, where the broker is the embedded one.
     offsets: Mutex<Vec<Offset>>,
     /// The topics that the transaction has records for, few.
@@ -55,7 +58,7 @@ impl Transactions {
     pub(super) fn of_worker(config: &KafkaConfig) -> Result<Self, ClientError> {
         let topics = config.topics.join(", ");
         let asked = Asked { transactional_id: config.transactional_id.clone(), ..Asked::read(&config.group, &topics) };
-        Self::new(&config.producer(), asked)
+        Self::new(config.producer(), asked)
     }
 
     /// Opens a producer; it connects beside. A transactional ID has one at a time; the largest record and
@@ -65,13 +68,17 @@ impl Transactions {
     /// librdkafka refuses a property.
     pub fn open(connection: &Connection, id: &str, sizes: (usize, usize)) -> Result<Self, ClientError> {
         let asked = Asked { transactional_id: id.to_owned(), ..Asked::default() };
-        Self::new(&connection.producer(id, QUEUE_BYTES, sizes), asked)
+        Self::new(connection.producer(id, QUEUE_BYTES, sizes), asked)
     }
 
-    fn new(config: &ClientConfig, asked: Asked) -> Result<Self, ClientError> {
-        let producer = config.create_with_context(Deliveries::new("producer"));
-        let producer = Arc::new(producer.map_err(passing("opening the producer"))?);
-        Ok(Self { producer, offsets: Mutex::default(), written: Mutex::default(), asked })
+    fn new(config: ClientConfig, asked: Asked) -> Result<Self, ClientError> {
+        let producer = Mutex::new(create(&config)?);
+        let (aborted, offsets, written) = (AtomicBool::new(false), Mutex::default(), Mutex::default());
+        Ok(Self { config, producer, aborted, offsets, written, asked })
+    }
+
+    fn producer(&self) -> Arc<ThreadedProducer<Deliveries>> {
+        Arc::clone(&self.producer.lock())
     }
 
     /// Fences earlier producers of the transactional ID, whose transactions have ended then: one that
@@ -80,7 +87,7 @@ impl Transactions {
     /// # Errors
     /// Retriable: call it again. Fatal otherwise.
     pub fn init(&self) -> Result<(), ClientError> {
-        self.producer.init_transactions(INIT).map_err(self.failed("init_transactions"))
+        self.producer().init_transactions(INIT).map_err(self.failed("init_transactions"))
     }
 
     /// Begins a transaction.
@@ -90,8 +97,10 @@ impl Transactions {
     pub fn begin(&self) -> Result<(), ClientError> {
         self.offsets.lock().clear();
         self.written.lock().clear();
-        self.producer.context().refused.lock().take();
-        self.producer.begin_transaction().map_err(transaction("begin"))
+        self.aborted.store(false, Ordering::Relaxed);
+        let producer = self.producer.lock();
+        producer.context().refused.lock().take();
+        producer.begin_transaction().map_err(transaction("begin"))
     }
 
     /// Adds a record to the transaction.
@@ -100,15 +109,16 @@ impl Transactions {
     /// What librdkafka says.
     pub fn produce(&self, output: &Output) -> Result<(), ClientError> {
         self.note(&output.topic);
-        send(&self.producer, output, |error| {
-            let class = match self.producer.client().fatal_error() {
+        let producer = self.producer.lock();
+        send(&producer, output, |error| {
+            let class = match producer.client().fatal_error() {
                 Some(_) => Class::Fatal,
                 // The transaction has failed, or cannot take this record; aborting tells.
                 None => Class::Abortable,
             };
             let told = ClientError { call: "produce", why: why(error), class };
             let asked = Asked { topics: format!("WRITE on topic {}", output.topic), ..self.asked.clone() };
-            self.explain(error, told, &asked)
+            producer.context().log.explain(error, told, &asked)
         })
     }
 
@@ -136,7 +146,7 @@ impl Transactions {
                 element.set_metadata(&offset.metadata);
             }
         }
-        let (producer, group, (answer, answered)) = (Arc::clone(&self.producer), Arc::clone(group), sync_channel(1));
+        let (producer, group, (answer, answered)) = (self.producer(), Arc::clone(group), sync_channel(1));
         let call = move || answer.send(producer.send_offsets_to_transaction(&list, &group, CALL));
         thread::Builder::new().name("send-offsets".to_owned()).spawn(call).map_err(|error| ClientError {
             call: "send_offsets",
@@ -158,15 +168,25 @@ impl Transactions {
     /// # Errors
     /// Retriable: undecided, call it again and never abort. Abortable: nothing was committed.
     pub fn commit(&self) -> Result<(), ClientError> {
-        self.producer.commit_transaction(CALL).map_err(self.failed("commit"))
+        self.producer().commit_transaction(CALL).map_err(self.failed("commit"))
     }
 
-    /// Ends the transaction with nothing.
+    /// Ends the transaction with nothing; the next one is a new producer's. librdkafka (2.12.1,
+    /// `rd_kafka_toppar_purge_queues`) drops what waits to be sent, or sent again, and numbers the next records like
+    /// the dropped ones. Brokers that have those in their log take the next ones for a repetition: they
+    /// acknowledge them and write nothing. A new producer has an epoch of its own, with numbers of its own.
     ///
     /// # Errors
     /// Retriable: call it again.
     pub fn abort(&self) -> Result<(), ClientError> {
-        self.producer.abort_transaction(CALL).map_err(self.failed("abort"))
+        if !self.aborted.load(Ordering::Relaxed) {
+            self.producer().abort_transaction(CALL).map_err(self.failed("abort"))?;
+            let old = std::mem::replace(&mut *self.producer.lock(), create(&self.config)?);
+            // Closing it may take its time. Without a thread for it, it is closed right here.
+            drop(thread::Builder::new().name("old-producer".to_owned()).spawn(move || drop(old)));
+            self.aborted.store(true, Ordering::Relaxed);
+        }
+        self.init()
     }
 
     /// An error of a call about all that is in the transaction. Where a delivery was refused, the error itself
@@ -174,7 +194,7 @@ impl Transactions {
     fn failed(&self, call: &'static str) -> impl Fn(KafkaError) -> ClientError {
         move |error| {
             let told = transaction(call)(error.clone());
-            let refused = self.producer.context().refused.lock().clone();
+            let refused = self.producer().context().refused.lock().clone();
             let (error, topics) = refused.unwrap_or_else(|| (error, self.written.lock().join(", ")));
             let topics = format!("WRITE on topic {topics}");
             self.explain(&error, told, &Asked { topics, ..self.asked.clone() })
@@ -182,13 +202,18 @@ impl Transactions {
     }
 
     fn explain(&self, error: &KafkaError, told: ClientError, asked: &Asked) -> ClientError {
-        self.producer.context().log.explain(error, told, asked)
+        self.producer().context().log.explain(error, told, asked)
     }
 
     /// The offsets of the last transaction.
     pub(super) fn take_offsets(&self) -> Vec<Offset> {
         std::mem::take(&mut self.offsets.lock())
     }
+}
+
+fn create(config: &ClientConfig) -> Result<Arc<ThreadedProducer<Deliveries>>, ClientError> {
+    let producer = config.create_with_context(Deliveries::new("producer"));
+    producer.map(Arc::new).map_err(passing("opening the producer"))
 }
 
 /// Uses a transactional ID once.
