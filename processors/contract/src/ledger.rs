@@ -181,7 +181,9 @@ impl Partition {
         let hold = entry.hold();
         ledger.end = next;
         ledger.admitted += 1;
-        ledger.entries.push_back(Arc::clone(&entry));
+        if !self.is_abandoned() {
+            ledger.entries.push_back(Arc::clone(&entry));
+        }
         (entry, hold)
     }
 
@@ -245,7 +247,10 @@ impl Partition {
 
     /// Queues decisions for the next transaction.
     pub fn decide(&self, decisions: Vec<Decision>) {
-        self.decisions.lock().waiting.extend(decisions);
+        let waiting = &mut self.decisions.lock().waiting;
+        if !self.is_abandoned() {
+            waiting.extend(decisions);
+        }
     }
 
     /// The decisions that wait for a transaction; what is not committed is put back.
@@ -265,14 +270,20 @@ impl Partition {
     /// Puts decisions back in front, whose transaction was aborted.
     pub fn put_back(&self, mut decisions: Vec<Decision>) {
         let waiting = &mut self.decisions.lock().waiting;
-        decisions.append(waiting);
-        *waiting = decisions;
+        if !self.is_abandoned() {
+            decisions.append(waiting);
+            *waiting = decisions;
+        }
     }
 
-    /// Lets go of it: nothing of it is committed from now on, and its holds just go.
+    /// Lets go of it, and of what its entries carry: nothing of it is committed from now on, and its holds just go.
     pub fn abandon(&self) {
         self.abandoned.store(true, Ordering::SeqCst);
-        self.decisions.lock().waiting.clear();
+        // An entry knows its partition: kept in the ledger, each would keep the other for good, and its charge.
+        // They go once the locks are free, for what they hold may come back here.
+        let entries = std::mem::take(&mut self.ledger.lock().entries);
+        let decisions = std::mem::take(&mut self.decisions.lock().waiting);
+        drop((entries, decisions));
     }
 
     /// Whether it was let go of.
@@ -441,6 +452,31 @@ mod tests {
         assert_eq!(partition.forgotten(), Some((10, 20)));
         assert_eq!(partition.front().entries.len(), 0, "and it still holds");
         drop(processing);
+    }
+
+    #[test]
+    fn an_abandoned_partition_keeps_nothing_and_frees_what_was_charged() {
+        let (partition, budget) = (open(), crate::Budget::new(100));
+        let decision = |entry: &Arc<Entry>| {
+            let (number, held) = (entry.number(), entry.hold());
+            vec![Decision { entry: number, key: vec![], value: None, let_out: Box::new(move || held.release()) }]
+        };
+        let admit = |records| {
+            let (entry, processing) = partition.admit(Some(records), 0);
+            entry.carried().charge = Some(budget.charge(10));
+            partition.decide(decision(&entry));
+            processing.release();
+            entry
+        };
+        drop(admit((10, 20)));
+        let taken = partition.take_decisions();
+        let under_way = admit((20, 30));
+        partition.abandon();
+        partition.put_back(taken);
+        partition.decide(decision(&under_way));
+        drop((admit((30, 40)), under_way));
+        assert_eq!(budget.used_bytes(), 0);
+        assert!(Arc::into_inner(partition).is_some_and(|partition| partition.forgotten().is_none()));
     }
 
     #[test]

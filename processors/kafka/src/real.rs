@@ -23,7 +23,7 @@ mod raw;
 mod reader;
 
 pub use admin::{Admin, Allowed, NewTopic, Operation, Setting, Topic};
-pub use config::{Connection, KafkaConfig, OWNED, Protocol};
+pub use config::{Connection, KafkaConfig, OWNED, POLL_WITHIN_MS, Protocol};
 pub use embedded::Embedded;
 pub use producer::{LoadProducer, Transactions};
 

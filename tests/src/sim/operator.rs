@@ -130,6 +130,7 @@ impl Driver {
         let mut state = self.world.lock();
         state.covers("a process that is killed");
         state.note("operator", || format!("kills i{instance}"));
+        state.model.budgets.remove(&instance); // what it holds dies with it
         state.fall_silent(instance, true);
     }
 

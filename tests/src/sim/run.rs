@@ -62,6 +62,10 @@ pub fn run(seed: u64, mutation: Option<Mutation>, told: bool) -> Report {
         .await;
         slots.borrow_mut().clear();
         let mut state = world.lock();
+        let left: usize = state.model.budgets.values().map(Budget::used_bytes).sum();
+        if left > 0 {
+            state.violated(format!("{left} bytes of the budget are held by what is gone"));
+        }
         let lasted = Duration::from_millis(state.now());
         Report {
             violation: state.violation.take(),

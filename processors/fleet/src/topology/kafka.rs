@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use weir_config::{Checker, Duration, Secret, Spanned, quoted, unset};
-use weir_kafka::real::OWNED;
+use weir_kafka::real::{OWNED, POLL_WITHIN_MS};
 
 /// How to reach Kafka.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -88,9 +88,6 @@ const NOT_WITH_CONSUMER_PROTOCOL: &[&str] = &["group.protocol.type", "heartbeat.
 /// How long a consumer may go without a poll before its partitions are taken away.
 const MAX_POLL_INTERVAL: &str = "max.poll.interval.ms";
 
-/// librdkafka's own default of [`MAX_POLL_INTERVAL`].
-const MAX_POLL_INTERVAL_DEFAULT: Duration = Duration::from_mins(5);
-
 impl Default for KafkaConfig {
     fn default() -> Self {
         Self {
@@ -138,7 +135,7 @@ impl KafkaConfig {
     /// How long a consumer may go without a poll.
     pub(super) fn max_poll_interval(&self) -> Duration {
         let set = self.properties.get(MAX_POLL_INTERVAL).and_then(|millis| millis.get_ref().expose().parse().ok());
-        set.map_or(MAX_POLL_INTERVAL_DEFAULT, Duration::from_millis)
+        Duration::from_millis(set.unwrap_or(POLL_WITHIN_MS))
     }
 
     pub(super) fn check(&self, at: &mut Checker<'_>) {

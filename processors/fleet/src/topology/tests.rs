@@ -353,8 +353,8 @@ fn draining_ends_before_kafka_takes_the_partitions_away() {
          Kafka would take the partitions away"],
     );
     problems(
-        &[("drain_timeout = \"30s\"", "drain_timeout = \"5m\"")],
-        &["41:17: worker.metrics.drain_timeout: 5m is not below max.poll.interval.ms, which is 5m: \
+        &[("drain_timeout = \"30s\"", "drain_timeout = \"60s\"")],
+        &["41:17: worker.metrics.drain_timeout: 1m is not below max.poll.interval.ms, which is 1m: \
          Kafka would take the partitions away"],
     );
     problems(&[("\"client.id\" = \"weir\"", "\"max.poll.interval.ms\" = \"30001\"")], &[]);
@@ -574,7 +574,7 @@ fn a_variables_problems_name_the_variable() {
         "WEIR_PROCESS__LANES: process.lanes: expected a whole number, 0 or more, not a string",
         "WEIR_PROCES__LANES: proces: unknown key; did you mean `process`?",
         "WEIR_WORKER__METRICS__DRAIN_TIMEOUT: worker.metrics.drain_timeout: 1h is not below max.poll.interval.ms, \
-         which is 5m: Kafka would take the partitions away",
+         which is 1m: Kafka would take the partitions away",
         "WEIR_WORKER__METRICS__REMOTE_WRITE__URL: worker.metrics.remote_write.url: \
          a URL is shown in logs and tables: it must not hold a user name or password",
         "WEIR_WORKER____: worker.\"\".\"\": unknown key; known are `topics`, `group`, `start`, `group_protocol`, \

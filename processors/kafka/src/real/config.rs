@@ -51,8 +51,10 @@ const RECORD_OVERHEAD_BYTES: usize = 512;
 /// against defaults that members of a KIP-848 group do not have.
 const OF_MEMBERS: &[&str] =
     &["group.remote.assignor", "heartbeat.interval.ms", "max.poll.interval.ms", "session.timeout.ms"];
-/// librdkafka's default of `max.poll.interval.ms`.
-const POLL_WITHIN_MS: u64 = 300_000;
+/// Default of `max.poll.interval.ms`, which is also how long a KIP-848 group waits for a member to let go of
+/// partitions, or for the word of it that got lost: librdkafka's five minutes are long for those who wait for them, and
+/// a worker polls all the time.
+pub const POLL_WITHIN_MS: u64 = 60_000;
 /// What the reader beside the group queues, in KiB: it serves one partition at a time.
 const READER_QUEUE_KIB: usize = 8 * 1024;
 /// The largest answer to a fetch, in bytes: librdkafka's own default.
@@ -206,10 +208,12 @@ impl Connection {
 }
 
 impl KafkaConfig {
-    /// How long the member may go without a poll: librdkafka's own default, or the user's.
+    /// How long the member may go without a poll: Weir's default, or the user's.
     pub(super) fn poll_within(&self) -> Duration {
-        let own = self.connection.properties.get("max.poll.interval.ms").and_then(|own| own.parse().ok());
-        Duration::from_millis(own.unwrap_or(POLL_WITHIN_MS))
+        let own = |name: &str| self.connection.properties.get(name).and_then(|own| own.parse().ok());
+        // librdkafka wants it no shorter than the session.
+        let default = || POLL_WITHIN_MS.max(own("session.timeout.ms").unwrap_or_default());
+        Duration::from_millis(own("max.poll.interval.ms").unwrap_or_else(default))
     }
 
     /// The member of the group.
@@ -225,6 +229,7 @@ impl KafkaConfig {
         let records = (self.prefetch_bytes / RECORD_OVERHEAD_BYTES).clamp(1000, 100_000);
         config
             .set("group.id", &self.group)
+            .set("max.poll.interval.ms", self.poll_within().as_millis().to_string())
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "error")
@@ -289,6 +294,21 @@ mod tests {
         assert_eq!(config.producer().get("compression.type"), Some("lz4"));
         assert_eq!(config.consumer().get("isolation.level"), Some("read_committed"));
         assert_eq!(config.consumer().get("client.rack"), Some("a"));
+    }
+
+    #[test]
+    fn a_member_is_told_to_librdkafka_with_the_interval_that_it_is_watched_by() {
+        for (name, own, within) in [
+            ("client.rack", "a", "60000"),
+            ("max.poll.interval.ms", "90000", "90000"),
+            ("session.timeout.ms", "70000", "70000"),
+        ] {
+            let mut config = config();
+            config.connection.properties.insert(name.into(), own.into());
+            assert_eq!(config.consumer().get("max.poll.interval.ms"), Some(within), "{name}");
+            assert_eq!(config.poll_within().as_millis().to_string(), within, "{name}");
+            config.consumer().create_native_config().unwrap();
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use weir_contract::TopicPartition;
 use weir_kafka::real::{Admin, NewTopic, Protocol, Topic};
 use weir_kafka::{Client, Isolation};
 
-use crate::rig::{PATIENCE, Worker, block_on, config, fill, kafka, offset, unique};
+use crate::rig::{PATIENCE, Worker, block_on, config, fill, kafka, offset, settled, unique};
 
 #[test]
 fn topics_are_created_described_grown_and_altered() {
@@ -92,21 +92,21 @@ fn the_members_of_a_group_are_counted_with_either_protocol() {
     let admin = Admin::open(&connection, "weir-test").unwrap();
     for protocol in crate::rig::PROTOCOLS {
         let group = unique("group");
-        assert_eq!(admin.members(&group).unwrap(), 0, "{protocol:?}: there is no such group");
+        assert_eq!(settled(|| admin.members(&group)), 0, "{protocol:?}: there is no such group");
         let config = config(&connection, &group, &topic, protocol);
         let mut first = Worker::join(&config);
         first.until("both", |worker| worker.mine.len() == 2);
-        assert_eq!(admin.members(&group).unwrap(), 1, "{protocol:?}");
+        assert_eq!(settled(|| admin.members(&group)), 1, "{protocol:?}");
         let second = Worker::join(&weir_kafka::real::KafkaConfig { transactional_id: unique("producer"), ..config });
         let until = Instant::now() + PATIENCE;
-        while admin.members(&group).unwrap() != 2 {
+        while settled(|| admin.members(&group)) != 2 {
             assert!(Instant::now() < until, "{protocol:?}");
             first.turn().unwrap();
         }
         for worker in [first, second] {
             worker.kafka.close();
         }
-        while admin.members(&group).unwrap() != 0 {
+        while settled(|| admin.members(&group)) != 0 {
             assert!(Instant::now() < until, "{protocol:?}");
         }
     }

@@ -9,7 +9,7 @@ use weir_kafka::{
     Class, Client, Committed, Committer, Feed, FeedLimits, Identity, Isolation, Mark, Outcome, Partitions, Rebalance,
 };
 
-use crate::rig::{NONE, PATIENCE, Worker, config, connection, fill, now, offset, output, scanned, unique};
+use crate::rig::{NONE, PATIENCE, Worker, config, connection, fill, now, offset, output, scanned, settled, unique};
 
 fn embedded(partitions: i32) -> (Embedded, Connection, Arc<str>) {
     let topic: Arc<str> = "telemetry".into();
@@ -165,7 +165,7 @@ fn redriven_records_for_another_group_are_passed_over_and_committed() {
     load.flush(Duration::from_secs(10)).unwrap();
 
     let kafka = Arc::new(Kafka::open(&config(&connection, "g", &topic, Protocol::Classic)).unwrap());
-    now(kafka.init_transactions()).unwrap();
+    settled(|| now(kafka.init_transactions()));
     let (partitions, limits) = (Partitions::default(), FeedLimits { batch_records: 2, batch_bytes: 1 << 20 });
     let mut feed = Feed::new(Arc::clone(&kafka), Arc::clone(&partitions), "g", limits, None);
     let id = TopicPartition::new(topic, 0);

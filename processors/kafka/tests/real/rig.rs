@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use weir_contract::{Output, TopicPartition};
 use weir_kafka::real::{Admin, Connection, Kafka, KafkaConfig, LoadProducer, NewTopic, Protocol};
-use weir_kafka::{Client, ClientError, Isolation, Offset, Rebalance};
+use weir_kafka::{Class, Client, ClientError, Isolation, Offset, Rebalance};
 
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// No offset at all.
@@ -21,6 +21,18 @@ pub fn now<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(done) => done,
         Poll::Pending => panic!("the client waits instead of blocking"),
+    }
+}
+
+/// Calls until the answer is another than to call again.
+#[track_caller]
+pub fn settled<T>(mut call: impl FnMut() -> Result<T, ClientError>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match call() {
+            Err(error) if error.class == Class::Retriable => assert!(Instant::now() < until, "{error}"),
+            result => return result.unwrap(),
+        }
     }
 }
 
@@ -101,7 +113,7 @@ pub struct Worker {
 impl Worker {
     pub fn join(config: &KafkaConfig) -> Self {
         let kafka = Kafka::open(config).unwrap();
-        now(kafka.init_transactions()).unwrap();
+        settled(|| now(kafka.init_transactions()));
         Self { kafka, mine: BTreeMap::new(), seen: vec![], rebalances: vec![] }
     }
 

@@ -8,7 +8,7 @@ use weir_contract::{Batch, BatchBuilder, Budget, Limits, Outbox, Output, Partiti
 use weir_kafka::real::{Admin, Connection, Kafka, NewTopic, Protocol};
 use weir_kafka::{Client, Committer, Identity, Isolation, Mark, Open, Outcome, Partitions};
 
-use crate::rig::{PATIENCE, block_on, config, kafka, now, unique};
+use crate::rig::{PATIENCE, block_on, config, kafka, now, settled, unique};
 
 /// What the topics take, in bytes.
 const LIMIT: usize = 20_000;
@@ -44,7 +44,7 @@ impl Rig {
             ..config(connection, &unique("group"), &source, Protocol::Classic)
         };
         let kafka = Arc::new(Kafka::open(&config).unwrap());
-        now(kafka.init_transactions()).unwrap();
+        settled(|| now(kafka.init_transactions()));
         let until = Instant::now() + PATIENCE;
         while now(kafka.poll(Duration::from_millis(20), &mut |_| true)).unwrap().is_none() {
             assert!(Instant::now() < until, "never a member");
