@@ -59,7 +59,7 @@ pub(crate) fn cluster() -> &'static Kafka {
         let topology = topology(&kafka, "");
         let planned = run(&topology, &["topics", "plan"]);
         assert_eq!(planned.code, 1, "{}", planned.err);
-        assert!(planned.out.ends_with("6 steps; nothing is deleted\n"), "{}", planned.out);
+        assert!(planned.out.ends_with("7 steps; nothing is deleted\n"), "{}", planned.out);
         let applied = run(&topology, &["topics", "apply", "--yes"]);
         assert_eq!(applied.code, 0, "{}", applied.err);
         assert!(applied.out.starts_with(&planned.out), "the plan comes first: {}", applied.out);

@@ -15,7 +15,7 @@ use crate::receiver::{Answers, Judgement, Receiver, url};
 const DRAIN: Duration = Duration::from_secs(3);
 const BEYOND: Duration = Duration::from_secs(5);
 const TOPOLOGY: Topology =
-    Topology { properties: "", process: "", worker: "drain_timeout = \"3s\"", remote_write: "", otlp: "" };
+    Topology { properties: "", process: "", worker: "drain_timeout = \"3s\"", remote_write: "", otlp: "", measure: "" };
 
 /// Sends a signal; the process ends with 0 within `drain_timeout` and a few seconds.
 #[track_caller]

@@ -75,6 +75,8 @@ pub(crate) struct Topology {
     pub remote_write: &'static str,
     /// Of its table `otlp`.
     pub otlp: &'static str,
+    /// Of its table `enrich.measure`, `output` apart.
+    pub measure: &'static str,
 }
 
 /// One process of a job.
@@ -119,7 +121,10 @@ impl Job {
         if program != Program::Metrics {
             kafka.create_topic(&job.output(), partitions, &[("max.message.bytes", "2097152")]);
         }
-        if program == Program::Counting {
+        if program == Program::Logs {
+            kafka.create_topic(&job.measured(), partitions, &[]);
+        }
+        if program != Program::Metrics {
             kafka.create_topic(&job.state(), partitions, &[("cleanup.policy", "compact")]);
         }
         job
@@ -130,9 +135,26 @@ impl Job {
         format!("{}-output", self.name)
     }
 
+    /// Where the logs worker writes what lines are counted to.
+    pub fn measured(&self) -> String {
+        format!("{}-measured", self.name)
+    }
+
     /// Its changelog.
     pub fn state(&self) -> String {
-        format!("{}-state", self.name)
+        let prefix = if self.program == Program::Logs { "weir-" } else { "" };
+        format!("{prefix}{}-state", self.name)
+    }
+
+    /// A job of the metrics worker that reads what this one, of the logs worker, counts lines to.
+    pub fn measuring(&self, topology: Topology) -> Self {
+        Self {
+            kafka: self.kafka,
+            name: self.measured(),
+            partitions: self.partitions,
+            program: Program::Metrics,
+            topology,
+        }
     }
 
     /// Starts a process that delivers to `url`; its admin server answers when this returns.
@@ -166,7 +188,8 @@ impl Job {
     }
 
     fn text(&self, brokers: &str, admin: &str, url: &str, identity: &str) -> String {
-        let (Topology { properties, process, worker, remote_write, otlp }, name) = (&self.topology, &self.name);
+        let (Topology { properties, process, worker, remote_write, otlp, measure }, name) =
+            (&self.topology, &self.name);
         let (brokers, kind) = (brokers.replace(',', "\", \""), self.program.worker());
         let mut text = format!("[kafka]\nbrokers = [\"{brokers}\"]\n[kafka.properties]\n{properties}\n");
         write!(text, "[process]\nadmin = \"{admin}\"\n{identity}{process}\n").unwrap();
@@ -178,7 +201,11 @@ impl Job {
                     write!(text, "[worker.{kind}.otlp]\n{otlp}\n").unwrap();
                 }
             }
-            Program::Logs => write!(text, "[worker.{kind}.enrich]\noutput = \"{}\"\n", self.output()).unwrap(),
+            Program::Logs => {
+                let (lines, metrics) = (self.output(), self.measured());
+                write!(text, "[worker.{kind}.enrich]\noutput = \"{lines}\"\n").unwrap();
+                write!(text, "[worker.{kind}.enrich.measure]\noutput = \"{metrics}\"\n{measure}\n").unwrap();
+            }
         }
         text
     }

@@ -150,7 +150,7 @@ fn survives(protocol: &str, topology: Topology) {
 }
 
 /// Sends some thousand lines a second until it is told to stop.
-fn produce(job: &Job, stop: &AtomicBool) -> weir_generate::Made {
+pub(crate) fn produce(job: &Job, stop: &AtomicBool) -> weir_generate::Made {
     let config = Config { series: 1_000, ..Config::default() };
     let mut load = Load::new(job.kafka, &job.name, config, now());
     let (started, mut sent) = (Instant::now(), 0);
@@ -165,7 +165,7 @@ fn produce(job: &Job, stop: &AtomicBool) -> weir_generate::Made {
 }
 
 /// All committed records of a topic, once no transaction is pending on it.
-fn records(job: &Job, topic: &str) -> Vec<Record> {
+pub(crate) fn records(job: &Job, topic: &str) -> Vec<Record> {
     job.kafka.settle(topic);
     wait_until(SOON, "records", || {
         let records = job.kafka.read_all(topic);
@@ -182,7 +182,7 @@ fn lines(record: &Record) -> Vec<LogRecord> {
     scopes.flat_map(|logs| logs.log_records).collect()
 }
 
-fn text<'a>(attributes: &'a [KeyValue], name: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(attributes: &'a [KeyValue], name: &str) -> Option<&'a str> {
     match attributes.iter().find(|pair| pair.key == name)?.value.as_ref() {
         Some(AnyValue { value: Some(Value::StringValue(text)) }) => Some(text),
         _ => None,

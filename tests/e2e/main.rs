@@ -24,6 +24,7 @@ mod load;
 mod logs;
 mod main_job;
 mod markers;
+mod measures;
 mod receiver;
 mod replay;
 mod screen;

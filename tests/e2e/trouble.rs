@@ -33,6 +33,7 @@ pub(crate) const CLASSIC: Topology = Topology {
     worker: "drain_timeout = \"10s\"\ncommit_interval = \"100ms\"",
     remote_write: "",
     otlp: "",
+    measure: "",
 };
 /// With KIP-848; how long a session is, is said to the brokers.
 pub(crate) const CONSUMER: Topology = Topology {
@@ -41,6 +42,7 @@ pub(crate) const CONSUMER: Topology = Topology {
     worker: "drain_timeout = \"10s\"\ncommit_interval = \"100ms\"\ngroup_protocol = \"consumer\"",
     remote_write: "",
     otlp: "",
+    measure: "",
 };
 
 /// How often what happens, in the short form.
@@ -99,15 +101,25 @@ pub(crate) fn under_load<M: Send>(
     short: Plan,
     load: impl FnOnce(&AtomicBool) -> M + Send,
 ) -> (M, Disturbed) {
+    under_plan(job, url, if full() { short.long() } else { short }, load)
+}
+
+/// The same, with a plan that is the same in both forms.
+pub(crate) fn under_plan<M: Send>(
+    job: &Job,
+    url: &str,
+    plan: Plan,
+    load: impl FnOnce(&AtomicBool) -> M + Send,
+) -> (M, Disturbed) {
     let sessions = "consumer.session.timeout.ms=6000,consumer.heartbeat.interval.ms=1000";
     let of_group = ["--entity-type", "groups", "--entity-name", &job.name, "--alter", "--add-config", sessions];
     job.kafka.tool("ConfigCommand", &of_group);
     let stop = AtomicBool::new(false);
-    let mut trouble = Trouble { job, url, named: short.named, members: Vec::new(), disturbed: Vec::new() };
+    let mut trouble = Trouble { job, url, named: plan.named, members: Vec::new(), disturbed: Vec::new() };
     let made = scope(|scope| {
         let load = scope.spawn(|| load(&stop));
         let _stops = Stops(&stop);
-        trouble.run(if full() { short.long() } else { short });
+        trouble.run(plan);
         stop.store(true, Ordering::SeqCst);
         load.join().unwrap()
     });
@@ -258,12 +270,12 @@ fn random() -> u64 {
     RandomState::new().hash_one(0)
 }
 
-fn below(count: usize) -> usize {
+pub(crate) fn below(count: usize) -> usize {
     usize::try_from(random() % u64::try_from(count).unwrap()).unwrap()
 }
 
 /// A moment within `most`; it is printed, and shown when the test fails.
-fn at_random(most: Duration) -> Duration {
+pub(crate) fn at_random(most: Duration) -> Duration {
     let moment = most.mul_f64(random() as f64 / u64::MAX as f64);
     println!("after {moment:?}:");
     moment

@@ -64,8 +64,8 @@ impl Worker for Logs {
     type Processor = LogsProcessor;
     type Sink = NoSink;
 
-    fn processor(&self, _: &TopicPartition) -> LogsProcessor {
-        LogsProcessor::new(&self.rulings, self.tables.clone(), self.instruments.clone())
+    fn processor(&self, id: &TopicPartition) -> LogsProcessor {
+        LogsProcessor::new(&self.rulings, id, self.tables.clone(), self.instruments.clone())
     }
 
     fn sink(&self, _: usize) -> NoSink {
@@ -110,7 +110,7 @@ pub fn start_as<W: Worker>(
                 fleet.start(wrap(metrics), identity, settings, connection)?;
             }
             Kind::Enrich(config) => {
-                let logs = logs(fleet, config, name)?;
+                let logs = logs(fleet, config, name, &worker.group)?;
                 fleet.start(logs, identity, settings(topology, worker), connection)?;
             }
         }
@@ -150,12 +150,12 @@ fn metrics(fleet: &Fleet, config: &weir_metrics::Config, name: &str) -> anyhow::
     })
 }
 
-fn logs(fleet: &Fleet, config: &weir_logs::Config, name: &str) -> anyhow::Result<Logs> {
+fn logs(fleet: &Fleet, config: &weir_logs::Config, name: &str, group: &str) -> anyhow::Result<Logs> {
     let registry = fleet.registry();
     let mut registry = registry.lock();
     let instruments =
         weir_logs::Instruments::new(registry.sub_registry_with_label(("worker".into(), name.to_owned().into())));
-    let rulings = Rulings::new(config).with_context(|| format!("worker {name}"))?;
+    let rulings = Rulings::new(config, group).with_context(|| format!("worker {name}"))?;
     let tables = tables::keep(name, config, instruments.clone()).with_context(|| format!("worker {name}"))?;
     Ok(Logs { rulings, tables, instruments })
 }

@@ -18,6 +18,16 @@ const FILE_BYTES_MAX: u64 = 512 << 20;
 /// What tells that a file was written: its time, and its length.
 type Stamp = (Option<SystemTime>, u64);
 
+/// A file that is looked at.
+struct Watched {
+    place: usize,
+    source: Source,
+    /// What it was when it was read.
+    read: Option<Stamp>,
+    /// What it was at the look before.
+    seen: Option<Stamp>,
+}
+
 /// Reports files that are not there, or not what they should be.
 pub fn check(config: &Config, at: &mut Checker<'_>) {
     let lookups = config.lookup.iter().enumerate();
@@ -43,7 +53,7 @@ pub fn keep(worker: &str, config: &Config, instruments: Instruments) -> anyhow::
         let table = read(&source)?;
         tables.put(place, table);
         instruments.table_read(true);
-        files.push((source, stamp));
+        files.push(Watched { place, source, read: stamp, seen: stamp });
     }
     if !files.is_empty() {
         let watched = tables.clone();
@@ -52,9 +62,7 @@ pub fn keep(worker: &str, config: &Config, instruments: Instruments) -> anyhow::
             // The last one who has them is this thread.
             while !watched.is_last() {
                 thread::sleep(LOOK);
-                for (place, (source, stamp)) in files.iter_mut().enumerate() {
-                    look(&name, place, source, stamp, &watched, &instruments);
-                }
+                files.iter_mut().for_each(|file| file.look(&name, &watched, &instruments));
             }
         };
         thread::Builder::new().name(format!("{worker}-tables")).spawn(watch).context("could not start a thread")?;
@@ -62,35 +70,33 @@ pub fn keep(worker: &str, config: &Config, instruments: Instruments) -> anyhow::
     Ok(tables)
 }
 
-/// Reads a file again if it has changed; one that is broken leaves the table that there is.
-fn look(
-    worker: &str,
-    place: usize,
-    source: &Source,
-    seen: &mut Option<Stamp>,
-    tables: &SharedTables,
-    instruments: &Instruments,
-) {
-    // A file that is being replaced may be away for a moment.
-    let Ok(now) = stamp(source) else { return };
-    if *seen == Some(now) {
-        return;
-    }
-    let read = read(source);
-    // Written while it was read: what was read may be half of it, and the next look reads it again.
-    if stamp(source).ok() != Some(now) {
-        return;
-    }
-    *seen = Some(now);
-    instruments.table_read(read.is_ok());
-    match read {
-        Ok(table) => {
-            tables.put(place, table);
-            tracing::info!(worker, file = %source.path, "table read again");
+impl Watched {
+    /// Reads the file again if it has changed, and has not since the look before: then whoever writes it is done. One
+    /// that is broken leaves the table that there is.
+    fn look(&mut self, worker: &str, tables: &SharedTables, instruments: &Instruments) {
+        // A file that is being replaced may be away for a moment.
+        let Ok(now) = stamp(&self.source) else { return };
+        let rests = self.seen.replace(now) == Some(now);
+        if self.read == Some(now) || !rests {
+            return;
         }
-        Err(error) => {
-            let error = crate::chain(error.as_ref());
-            tracing::error!(worker, file = %source.path, %error, "table cannot be used, the one before stays");
+        let read = read(&self.source);
+        // Written while it was read: what was read may be half of it, and a later look reads it again.
+        if stamp(&self.source).ok() != Some(now) {
+            return;
+        }
+        self.read = Some(now);
+        instruments.table_read(read.is_ok());
+        let file = &self.source.path;
+        match read {
+            Ok(table) => {
+                tables.put(self.place, table);
+                tracing::info!(worker, %file, "table read again");
+            }
+            Err(error) => {
+                let error = crate::chain(error.as_ref());
+                tracing::error!(worker, %file, %error, "table cannot be used, the one before stays");
+            }
         }
     }
 }
@@ -109,3 +115,6 @@ fn read(source: &Source) -> anyhow::Result<Table> {
     anyhow::ensure!(fits, "{path} is larger than {FILE_BYTES_MAX} bytes");
     source.read(bytes).with_context(|| format!("could not use {path}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ mod receiver;
 mod summary;
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -38,6 +38,9 @@ const LOOK: Duration = Duration::from_millis(100);
 const STALL: Duration = Duration::from_secs(30);
 /// How long the last records may take to the broker.
 const FLUSH: Duration = Duration::from_secs(10);
+
+/// Where lines are counted to: beside what the generator makes, by whose offsets it is told what waits.
+const LINES_COUNTED: &str = "telemetry-metrics-of-lines";
 
 /// What `weir up` is asked for.
 #[derive(Debug, Clone)]
@@ -79,7 +82,7 @@ pub async fn run<W: weir_runtime::Worker>(
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<Summary> {
     let generator = Generator::new(options.load.clone(), load::now())?;
-    let judge = Judge::new(generator.made());
+    let judge = Judge::new(generator.made(), measure_beside(&mut topology));
     let changelogs: Vec<_> = topology.workers.values().filter_map(Worker::state_topic).collect();
     let most = topology.topics.values().map(|topic| topic.partitions).max().unwrap_or(1);
     let topics = topology.topics.iter().map(|(name, topic)| (name, topic.partitions));
@@ -111,6 +114,29 @@ pub async fn run<W: weir_runtime::Worker>(
     let lines = Lines::judge(&topology, judge.clone())?;
     let up = Up { topology, embedded, fleet, judge, outstanding, lines, started: Instant::now() };
     up.serve(generator, options, stop).await
+}
+
+/// Gives what lines are counted to a topic of its own, for the workers that would read it anyhow; the groups that count.
+fn measure_beside(topology: &mut Topology) -> BTreeSet<String> {
+    let mut groups = BTreeSet::new();
+    let mut beside = BTreeSet::new();
+    for worker in topology.workers.values_mut() {
+        if let Kind::Enrich(config) = &mut worker.kind
+            && config.measure.is_on()
+        {
+            groups.insert(worker.group.clone());
+            let output = weir_config::unset(LINES_COUNTED.to_owned());
+            beside.insert(std::mem::replace(&mut config.measure.output, output).into_inner());
+        }
+    }
+    for worker in topology.workers.values_mut() {
+        if worker.topics.iter().any(|topic| beside.contains(topic)) {
+            worker.topics.push(LINES_COUNTED.to_owned());
+        }
+    }
+    let like = beside.iter().find_map(|topic| topology.topics.get(topic).cloned());
+    topology.topics.extend(like.map(|topic| (LINES_COUNTED.to_owned(), topic)));
+    groups
 }
 
 impl Up {

@@ -64,6 +64,7 @@ process  budget 256MiB, lanes 2, admin 127.0.0.1:9464
 
  worker   kind          topics             group         start     delivers to
  logs     enrich        telemetry-logs     weir-logs     earliest  topic telemetry-logs-enriched
+                                                                   topic telemetry-metrics
  metrics  remote_write  telemetry-metrics  weir-metrics  earliest  http://127.0.0.1:9090/api/v1/write
 
  worker   endpoint        protocol  shards  authorization  relabelling

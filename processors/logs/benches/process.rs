@@ -72,8 +72,13 @@ fn process(c: &mut Criterion) {
     group.throughput(Throughput::Elements((RECORDS * LINES) as u64));
     for (name, line) in [("json", json as fn(usize, &str) -> String), ("syslog", syslog), ("prose", prose)] {
         let (batch, bytes) = batch(line);
-        let rulings = Rulings::new(&Config::default()).unwrap();
-        let mut processor = LogsProcessor::new(&rulings, SharedTables::default(), Instruments::default());
+        let rulings = Rulings::new(&Config::default(), "weir-logs").unwrap();
+        let mut processor = LogsProcessor::new(
+            &rulings,
+            &TopicPartition::new("telemetry-logs", 0),
+            SharedTables::default(),
+            Instruments::default(),
+        );
         group.bench_function(format!("{name}_{bytes}B_1_hit_in_10"), |b| {
             b.iter_batched(
                 outbox,

@@ -1,6 +1,9 @@
 //! `[worker.NAME.enrich]`: how lines are read, what is added to them, what is masked, and where they go.
 
+mod measure;
+mod ready_made;
 mod rules;
+mod volume;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,7 +12,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use weir_config::{Checker, Spanned, unset};
 
-pub use rules::ClassRule;
+pub use measure::{Measure, MeasureRule};
+pub use rules::{ClassRule, Conditions};
+pub use volume::{KEPT, Limit, Volume};
 
 use crate::process::parse::pattern;
 
@@ -44,6 +49,10 @@ pub struct Config {
     pub geoip: GeoIp,
     /// What is masked.
     pub mask: weir_mask::Config,
+    /// What lines are counted to.
+    pub measure: Measure,
+    /// How much of the lines leaves.
+    pub volume: Volume,
 }
 
 /// What dead letters hold.
@@ -157,6 +166,8 @@ impl Default for Config {
             lookup: Vec::new(),
             geoip: GeoIp::default(),
             mask: weir_mask::Config::default(),
+            measure: Measure::default(),
+            volume: Volume::default(),
         }
     }
 }
@@ -190,6 +201,13 @@ impl Config {
         }
         names(&self.geoip.attributes, "geoip.attributes", at);
         self.mask.check(&mut at.under("mask"));
+        self.measure.check(self, &mut at.under("measure"));
+        self.volume.check(&mut at.under("volume"));
+    }
+
+    /// Whether its worker keeps state: what lines were counted to so far, and how many left in the second at hand.
+    pub fn keeps_state(&self) -> bool {
+        self.measure.is_on() || self.volume.counts()
     }
 
     fn check_parsers(&self, at: &mut Checker<'_>) {

@@ -3,15 +3,19 @@
 pub mod enrich;
 mod line;
 mod mask;
+mod measure;
 pub mod parse;
 mod resource;
 mod rewrite;
 pub mod value;
+mod volume;
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use weir_contract::{Batch, Memory, Outbox, Output, Processor, Record, StateError, Timestamp, TooLarge};
+use weir_contract::{
+    Batch, Memory, Outbox, Output, Processor, Record, StateError, Timestamp, TooLarge, TopicPartition,
+};
 use weir_mask::Masker;
 use weir_otlp::{Hints, LogsRequest, Signal, Writer, decode};
 
@@ -21,20 +25,22 @@ use crate::instruments::Instruments;
 use enrich::class::Rules;
 use enrich::tables::{SharedTables, Tables};
 use enrich::trace::Finder;
+use measure::Measures;
 use parse::Parsers;
 use parse::pattern::Compiled;
 use rewrite::{Origin, Part, Rewriter, Rulebook};
+use volume::Seconds;
 
 /// A logs worker's rules, compiled once for all partitions.
 #[derive(Debug, Clone)]
 pub struct Rulings(Arc<Rulebook>);
 
 impl Rulings {
-    /// Compiles a configuration.
+    /// Compiles a configuration; `group` is the consumer group, which the metrics that lines are counted to name.
     ///
     /// # Errors
     /// What `Config::check` reports.
-    pub fn new(config: &Config) -> Result<Self, StartError> {
+    pub fn new(config: &Config, group: &str) -> Result<Self, StartError> {
         let patterns = config.pattern.iter().map(Compiled::new).collect::<Result<_, _>>()?;
         let order = config.parsers.get_ref().clone();
         Ok(Self(Arc::new(Rulebook {
@@ -42,6 +48,7 @@ impl Rulings {
             rules: Rules::new(&config.class)?,
             masker: Masker::new(&config.mask)?,
             finder: Finder::default(),
+            measure: measure::Rules::new(config, group)?,
             config: config.clone(),
         })))
     }
@@ -57,10 +64,11 @@ pub struct LogsProcessor {
 }
 
 impl LogsProcessor {
-    /// A processor of one partition; `tables` are those of the whole worker, and seen from the next batch on.
-    pub fn new(rulings: &Rulings, tables: SharedTables, instruments: Instruments) -> Self {
+    /// A processor of the partition `id`; `tables` are those of the whole worker, and seen from the next batch on.
+    pub fn new(rulings: &Rulings, id: &TopicPartition, tables: SharedTables, instruments: Instruments) -> Self {
         let output = rulings.0.config.output.get_ref().as_str().into();
-        Self { rewriter: Rewriter::new(rulings.0.clone()), output, tables, instruments, written: Writer::new() }
+        let rewriter = Rewriter::new(rulings.0.clone(), Measures::new(id));
+        Self { rewriter, output, tables, instruments, written: Writer::new() }
     }
 
     fn record(
@@ -95,8 +103,11 @@ impl LogsProcessor {
     fn produce(&mut self, request: &mut Request<'_>, part: Part, out: &mut Outbox<Infallible>) -> Result<(), Reject> {
         self.written.clear();
         let Request { payload, at, tables, .. } = *request;
+        let before = (self.rewriter.counted.clone(), self.rewriter.seconds.clone());
         let lines = self.rewriter.request(payload, at, &part, tables, &mut self.written)?;
-        if lines == 0 {
+        if lines == 0 || self.written.is_empty() {
+            // It had no line, or none of them leaves.
+            self.rewriter.measures.count();
             return Ok(());
         }
         let Err(source) = out.produce(Output {
@@ -106,8 +117,12 @@ impl LogsProcessor {
             value: Some(self.written.as_bytes().to_vec()),
             headers: Vec::new(),
         }) else {
+            self.rewriter.measures.count();
             return Ok(());
         };
+        // Nothing of it left.
+        self.rewriter.measures.take_back();
+        (self.rewriter.counted, self.rewriter.seconds) = before;
         let (start, end) = (part.lines.start, part.lines.end.min(lines));
         let middle = start + (end - start) / 2;
         if middle > start {
@@ -144,12 +159,17 @@ impl Request<'_> {
 impl Processor for LogsProcessor {
     type Out = Infallible;
 
-    fn restore(&mut self, _key: &[u8], value: &[u8]) -> Result<(), StateError> {
-        Err(StateError::Malformed { len: value.len(), why: "this worker keeps no state" })
+    fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), StateError> {
+        if key == volume::KEY {
+            self.rewriter.seconds = Seconds::read(value)?;
+            return Ok(());
+        }
+        self.rewriter.measures.restore(&self.rewriter.book.measure, key, value)
     }
 
     fn process(&mut self, batch: &Batch, out: &mut Outbox<Infallible>) {
         let tables = self.tables.now();
+        let seconds = self.rewriter.seconds.clone();
         for record in batch.records() {
             if let Err(error) = self.record(&record, batch, &tables, out) {
                 out.reject(&record, error.reason(), chain(&error));
@@ -157,9 +177,15 @@ impl Processor for LogsProcessor {
         }
         let required = self.rewriter.book.config.required.get_ref();
         self.instruments.tell(&mut self.rewriter.counted, required);
+        self.rewriter.measures.remember(&self.rewriter.book.measure, &self.instruments, out);
+        if seconds != self.rewriter.seconds {
+            measure::keep(out, volume::KEY, Some(self.rewriter.seconds.write()));
+        }
     }
 
-    fn tick(&mut self, _now: Timestamp, _memory: Memory, _out: &mut Outbox<Infallible>) {}
+    fn tick(&mut self, now: Timestamp, _memory: Memory, out: &mut Outbox<Infallible>) {
+        self.rewriter.measures.tick(&self.rewriter.book.measure, now, out);
+    }
 }
 
 /// An error and its causes, in one line.

@@ -142,7 +142,7 @@ fn worker_json(worker: &Worker) -> Value {
     });
     let own = match &worker.kind {
         Kind::RemoteWrite(config) => json!(config),
-        Kind::Enrich(config) => json!({ "output": config.output.get_ref() }),
+        Kind::Enrich(config) => json!({ "output": config.output.get_ref(), "measures": worker.kind.measures() }),
     };
     if let (Some(found), Value::Object(own)) = (found.as_object_mut(), own) {
         found.extend(own);
@@ -165,7 +165,9 @@ fn topic_json(topic: &Topic) -> Value {
 fn sinks(kind: &Kind) -> Vec<String> {
     match kind {
         Kind::RemoteWrite(config) => config.remote_write.iter().map(Endpoint::shown_url).collect(),
-        Kind::Enrich(config) => vec![format!("topic {}", config.output.get_ref())],
+        Kind::Enrich(_) => {
+            kind.output().into_iter().chain(kind.measures()).map(|topic| format!("topic {topic}")).collect()
+        }
     }
 }
 

@@ -142,7 +142,7 @@ fn the_file_at_the_root_is_exactly_the_defaults_comments_included() {
     let text = fs::read_to_string(path).unwrap();
     assert_eq!(parse(&text, &[]), Ok(Topology::default()));
 
-    assert_eq!(text.lines().filter_map(commented_default).count(), 54, "a default is a # without a space");
+    assert_eq!(text.lines().filter_map(commented_default).count(), 59, "a default is a # without a space");
     let in_force: Vec<_> = text.lines().map(|line| commented_default(line).unwrap_or(line)).collect();
     assert_eq!(parse(&in_force.join("\n"), &[]), Ok(Topology::default()));
 }

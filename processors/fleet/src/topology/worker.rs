@@ -101,9 +101,12 @@ pub(super) struct Table {
 impl Worker {
     /// The changelog of its group, if it keeps state.
     pub fn state_topic(&self) -> Option<String> {
-        let Kind::RemoteWrite(config) = &self.kind else { return None };
+        let keeps = match &self.kind {
+            Kind::RemoteWrite(config) => config.otlp.delta_to_cumulative,
+            Kind::Enrich(config) => config.keeps_state(),
+        };
         let prefix = if self.group.starts_with("weir-") { "" } else { "weir-" };
-        config.otlp.delta_to_cumulative.then(|| format!("{prefix}{}-state", self.group))
+        keeps.then(|| format!("{prefix}{}-state", self.group))
     }
 }
 
@@ -140,6 +143,14 @@ impl Kind {
         match self {
             Self::RemoteWrite(_) => None,
             Self::Enrich(config) => Some(config.output.get_ref()),
+        }
+    }
+
+    /// The topic of the metrics that lines are counted to, where they are.
+    pub fn measures(&self) -> Option<&str> {
+        match self {
+            Self::RemoteWrite(_) => None,
+            Self::Enrich(config) => config.measure.is_on().then(|| config.measure.output.get_ref().as_str()),
         }
     }
 
@@ -240,20 +251,23 @@ impl Table {
         }
     }
 
-    /// Reports an output that the worker would read again, and files that are not there or not what they should be.
+    /// Reports outputs that the worker would read again, and files that are not there or not what they should be.
     fn check_output(&self, config: &weir_logs::Config, at: &mut Checker<'_>) {
-        let output = &config.output;
-        if let Err(message) = check_name(output.get_ref()) {
-            at.problem(output.span(), "output", message);
-        }
         let default = ["telemetry-logs".to_owned()];
         let topics = self.topics.as_ref().map_or(&default[..], |topics| topics.get_ref().as_slice());
-        let matches = |topic: &String| {
-            topic == output.get_ref()
-                || (topic.starts_with('^') && regex::Regex::new(topic).is_ok_and(|all| all.is_match(output.get_ref())))
-        };
-        if topics.iter().any(matches) {
-            at.problem(output.span(), "output", "is among its own topics: it would read what it has written, for ever");
+        for (output, path) in [(&config.output, "output"), (&config.measure.output, "measure.output")] {
+            if let Err(message) = check_name(output.get_ref()) {
+                at.problem(output.span(), path, message);
+            }
+            let matches = |topic: &String| {
+                topic == output.get_ref()
+                    || (topic.starts_with('^')
+                        && regex::Regex::new(topic).is_ok_and(|all| all.is_match(output.get_ref())))
+            };
+            if topics.iter().any(matches) {
+                let message = "is among its own topics: it would read what it has written, for ever";
+                at.problem(output.span(), path, message);
+            }
         }
         crate::tables::check(config, at);
     }

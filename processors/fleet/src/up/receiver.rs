@@ -1,6 +1,7 @@
 //! The Prometheus that is built into `weir up`: takes remote write 1.0 and 2.0, and judges every sample against what
 //! the generator made.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ const FIRST: &str = "first";
 const IDENTICAL: &str = "identical";
 const DIFFERENT: &str = "different";
 const UNKNOWN: &str = "unknown";
+const NOT_COUNTED: &str = "not_counted";
 
 /// What is said of a sample that arrived.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -49,14 +51,17 @@ pub struct Arrivals {
 #[derive(Clone)]
 pub struct Judge {
     made: Arc<Mutex<Made>>,
+    /// The values of `job` of what lines are counted to.
+    counting: Arc<BTreeSet<String>>,
     arrived: Family<Judged, Counter>,
     lines: Family<Judged, Counter>,
 }
 
 impl Judge {
-    /// Judges against what will be added.
-    pub fn new(made: Made) -> Self {
-        Self { made: Arc::new(Mutex::new(made)), arrived: Family::default(), lines: Family::default() }
+    /// Judges against what will be added; what those groups count of lines is not judged.
+    pub fn new(made: Made, counting: BTreeSet<String>) -> Self {
+        let (made, counting) = (Arc::new(Mutex::new(made)), Arc::new(counting));
+        Self { made, counting, arrived: Family::default(), lines: Family::default() }
     }
 
     /// Shows what arrived beside the counters of the workers.
@@ -93,13 +98,20 @@ impl Judge {
     }
 
     /// Judges a sample.
-    pub fn sample<'a>(&self, labels: impl IntoIterator<Item = (&'a str, &'a str)>, timestamp_ms: i64, value: f64) {
+    pub fn sample<'a>(
+        &self,
+        labels: impl IntoIterator<Item = (&'a str, &'a str)> + Clone,
+        timestamp_ms: i64,
+        value: f64,
+    ) {
+        let counted = labels.clone().into_iter().any(|(name, value)| name == "job" && self.counting.contains(value));
         let verdict = match self.made.lock().check_sample(labels, timestamp_ms, value) {
+            _ if counted => NOT_COUNTED,
             Verdict::First => FIRST,
             Verdict::Identical => IDENTICAL,
             Verdict::Different { .. } => DIFFERENT,
             Verdict::Unknown => UNKNOWN,
-            Verdict::NotCounted => "not_counted",
+            Verdict::NotCounted => NOT_COUNTED,
         };
         self.arrived.get_or_create(&Judged { verdict }).inc();
     }

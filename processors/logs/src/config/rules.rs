@@ -25,14 +25,62 @@ pub struct ClassRule {
     pub body: Option<Spanned<String>>,
 }
 
-impl ClassRule {
-    /// Its conditions, for comparison: the name of the key, and what it says.
-    fn conditions(&self) -> Vec<(&'static str, String)> {
+/// What a line has to be for a rule to hold: all that is there must be so.
+#[derive(Debug, Clone, Copy)]
+pub struct Conditions<'c> {
+    /// The parser that took it.
+    pub parser: Option<&'c Spanned<Parser>>,
+    /// An expression that `service.name` matches.
+    pub service: Option<&'c Spanned<String>>,
+    /// An attribute that it or its resource has.
+    pub attribute: Option<&'c Spanned<String>>,
+    /// An expression that this attribute matches.
+    pub value: Option<&'c Spanned<String>>,
+    /// An expression that the body matches.
+    pub body: Option<&'c Spanned<String>>,
+}
+
+impl Conditions<'_> {
+    /// What they say, for comparison: the name of the key, and its value.
+    pub(super) fn said(&self) -> Vec<(&'static str, String)> {
         let texts =
-            [("service", &self.service), ("attribute", &self.attribute), ("value", &self.value), ("body", &self.body)];
-        let texts = texts.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?.get_ref().clone())));
-        let parser = self.parser.as_ref().map(|parser| ("parser", parser.get_ref().as_str().to_owned()));
+            [("service", self.service), ("attribute", self.attribute), ("value", self.value), ("body", self.body)];
+        let texts = texts.into_iter().filter_map(|(name, text)| Some((name, text?.get_ref().clone())));
+        let parser = self.parser.map(|parser| ("parser", parser.get_ref().as_str().to_owned()));
         texts.chain(parser).collect()
+    }
+
+    /// Reports expressions that are none, and conditions that can never hold.
+    pub(super) fn check(&self, path: &str, config: &Config, at: &mut Checker<'_>) {
+        for (name, text) in [("service", self.service), ("value", self.value), ("body", self.body)] {
+            if let Some(text) = text
+                && let Err(error) = pattern::compile(text.get_ref())
+            {
+                not_an_expression(text, &format!("{path}.{name}"), &error, at);
+            }
+        }
+        if let (Some(value), None) = (self.value, self.attribute) {
+            at.problem(value.span(), &format!("{path}.value"), "says of no attribute: add attribute = \"...\"");
+        }
+        if let Some(parser) = self.parser
+            && !can_take(*parser.get_ref(), config)
+        {
+            let message = "can never hold: no parser that is configured takes a line as that";
+            at.problem(parser.span(), &format!("{path}.parser"), message);
+        }
+    }
+}
+
+impl ClassRule {
+    /// What has to be so.
+    pub fn conditions(&self) -> Conditions<'_> {
+        Conditions {
+            parser: self.parser.as_ref(),
+            service: self.service.as_ref(),
+            attribute: self.attribute.as_ref(),
+            value: self.value.as_ref(),
+            body: self.body.as_ref(),
+        }
     }
 }
 
@@ -40,26 +88,11 @@ impl ClassRule {
 pub(super) fn check(rules: &[ClassRule], config: &Config, at: &mut Checker<'_>) {
     for (index, rule) in rules.iter().enumerate() {
         let path = format!("class[{index}]");
-        for (name, text) in [("service", &rule.service), ("value", &rule.value), ("body", &rule.body)] {
-            if let Some(text) = text
-                && let Err(error) = pattern::compile(text.get_ref())
-            {
-                not_an_expression(text, &format!("{path}.{name}"), &error, at);
-            }
-        }
-        if let (Some(value), None) = (&rule.value, &rule.attribute) {
-            at.problem(value.span(), &format!("{path}.value"), "says of no attribute: add attribute = \"...\"");
-        }
-        if let Some(parser) = &rule.parser
-            && !can_take(*parser.get_ref(), config)
-        {
-            let message = "can never hold: no parser that is configured takes a line as that";
-            at.problem(parser.span(), &format!("{path}.parser"), message);
-        }
-        let conditions = rule.conditions();
+        rule.conditions().check(&path, config, at);
+        let conditions = rule.conditions().said();
         let earlier = rules.iter().take(index).enumerate();
         let covered = earlier
-            .map(|(at, earlier)| (at, earlier, earlier.conditions()))
+            .map(|(at, earlier)| (at, earlier, earlier.conditions().said()))
             .find(|(_, _, earlier)| earlier.iter().all(|condition| conditions.contains(condition)));
         if let Some((before, earlier, wider)) = covered {
             let message = if earlier.class.get_ref() == rule.class.get_ref() {

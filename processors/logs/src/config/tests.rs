@@ -112,3 +112,57 @@ fn offsets_are_written_as_they_are_read() {
         assert!(text.parse::<UtcOffset>().is_err(), "{text}");
     }
 }
+
+#[test]
+fn rules_that_measure_nothing_or_what_another_does_are_told_with_their_place() {
+    let text = "[[measure.rule]]\nname = \"log_Lines\"\n[[measure.rule]]\nname = \"a\"\nbody = \"(\"\nlabels = [\"x\", \"x\"]\n\
+        [[measure.rule]]\nname = \"b\"\nbounds = [1, 2]\nvalue = \"x\"\n[[measure.rule]]\nname = \"c\"\nobserve = \"ms\"\nbounds = [2, 1]\n\
+        [[measure.rule]]\nname = \"d\"\nparser = \"access\"\nclass = [\"audit\", \"audit\"]\n[[measure.rule]]\nname = \"e\"\nobserve = \"ms\"\n\
+        bounds = [2, 1]\n[measure]\ninterval = \"0s\"\nmax_series = 0\noutput = \"telemetry-logs-enriched\"\n";
+    assert_eq!(
+        problems(text),
+        [
+            "t.toml:2:8: measure.rule[0].name: a ready-made rule has this name already: two rules cannot make one metric",
+            "t.toml:5:8: measure.rule[1].body: not a regular expression: unclosed group",
+            "t.toml:6:10: measure.rule[1].labels[1]: this attribute is listed already",
+            "t.toml:9:10: measure.rule[2].bounds: says of nothing: add observe = \"...\", or leave it out and lines are \
+             counted",
+            "t.toml:10:9: measure.rule[2].value: says of no attribute: add attribute = \"...\"",
+            "t.toml:14:10: measure.rule[3].bounds: expected numbers that rise, each above the one before",
+            "t.toml:18:9: measure.rule[4].class: a class is listed twice",
+            "t.toml:18:9: measure.rule[4].class: can never hold: lines of parser access have other classes, unless a rule \
+             in class says so",
+            "t.toml:20:8: measure.rule[5]: adds nothing: c measures the same",
+            "t.toml:22:10: measure.rule[5].bounds: expected numbers that rise, each above the one before",
+            "t.toml:24:12: measure.interval: 0s is outside 1s..=5m",
+            "t.toml:25:14: measure.max_series: 0 is outside 1..=100000",
+            "t.toml:26:10: measure.output: is the topic of the lines: metrics need one of their own",
+        ]
+    );
+    let good = "[[class]]\nclass = \"audit\"\nservice = \"^a\"\n[[measure.rule]]\nname = \"d\"\nparser = \"access\"\nclass = [\"audit\"]\n";
+    assert_eq!(problems(good), Vec::<String>::new());
+    let off = "[measure]\nready_made = false\n[[measure.rule]]\nname = \"log.lines\"\n";
+    assert_eq!(problems(off), Vec::<String>::new());
+}
+
+#[test]
+fn volume_rules_that_drop_what_must_stay_or_contradict_are_told_with_their_place() {
+    let text = "[volume]\nmax_body = \"1B\"\n[[volume.limit]]\nclass = [\"app\", \"audit\"]\nkeep = 1.5\n\
+        [[volume.limit]]\nclass = [\"app\"]\nup_to = \"info\"\nkeep = 0.5\n[[volume.limit]]\nclass = [\"job\"]\nup_to = \"info\"\n\
+        [[volume.limit]]\nclass = [\"job\"]\nup_to = \"info\"\nper_second = 5\n[[volume.limit]]\nclass = [\"job\"]\nkeep = 0.5\n";
+    assert_eq!(
+        problems(text),
+        [
+            "t.toml:2:12: volume.max_body: 1B is outside 256B..=1GiB",
+            "t.toml:4:9: volume.limit[0].class: lines of class audit are never dropped",
+            "t.toml:5:8: volume.limit[0].keep: expected the share that is kept, from 0 to below 1, such as 0.1",
+            "t.toml:9:8: volume.limit[1]: can never hold: limit[0] is of all its lines, and comes first",
+            "t.toml:11:9: volume.limit[2]: says nothing: add keep = 0.1, a share, or per_second = 100, a number of lines",
+            "t.toml:16:14: volume.limit[3]: contradicts limit[2], which is of the same lines, and comes first",
+        ]
+    );
+    assert_eq!(
+        problems("[[volume.limit]]\nclass = [\"app\"]\nkeep = 0.1\n[[volume.limit]]\nkeep = 0.5\n"),
+        Vec::<String>::new()
+    );
+}

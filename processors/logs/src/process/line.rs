@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use weir_mask::Class;
 use weir_otlp::{AnyValue, LogRecord};
 
-use super::enrich::class::Seen;
+use super::enrich::condition::Seen;
 use super::enrich::severity::{self, number_of_word};
 use super::enrich::trace::{self, Finder, Found};
 use super::parse::Parser;
@@ -42,6 +42,35 @@ impl Line<'_, '_, '_> {
             Some(AnyValue::String(text)) => Some(text),
             Some(_) => None,
             None => self.parsed.get(name).and_then(Value::as_text),
+        }
+    }
+
+    /// The value of an attribute of the line, its own before what was read out of it, or of its resource.
+    pub fn scalar(&self, name: &str) -> Option<Scalar<'_>> {
+        if let Some(own) = self.own.iter().find(|own| own.key == name) {
+            return match own.value {
+                AnyValue::String(text) => Some(Scalar::Text(text)),
+                AnyValue::Int(number) => Some(Scalar::Int(number)),
+                AnyValue::Double(number) => Some(Scalar::Double(number)),
+                AnyValue::Bool(value) => Some(Scalar::Bool(value)),
+                _ => None,
+            };
+        }
+        match self.parsed.get(name) {
+            Some(Value::Text(text)) => Some(Scalar::Text(text)),
+            Some(Value::Int(number)) => Some(Scalar::Int(*number)),
+            Some(Value::Double(number)) => Some(Scalar::Double(*number)),
+            Some(Value::Bool(value)) => Some(Scalar::Bool(*value)),
+            Some(_) => None,
+            None => self.resource.text(name).map(Scalar::Text),
+        }
+    }
+
+    /// The number of its severity, its own or read out of it; 0 if unknown.
+    pub fn severity_number(&self) -> u8 {
+        match u8::try_from(self.record.severity_number) {
+            Ok(number @ 1..) => number,
+            _ => self.severity().0.unwrap_or_default(),
         }
     }
 
@@ -112,27 +141,31 @@ impl Seen for Line<'_, '_, '_> {
     }
 
     fn attribute(&self, name: &str, with: &mut dyn FnMut(&str) -> bool) -> bool {
-        if let Some(text) = self.text(name).or_else(|| self.resource.text(name)) {
-            return with(text);
+        match self.scalar(name) {
+            Some(Scalar::Text(text)) => with(text),
+            Some(Scalar::Int(number)) => with(&number.to_string()),
+            Some(Scalar::Double(number)) => with(&number.to_string()),
+            Some(Scalar::Bool(value)) => with(if value { "true" } else { "false" }),
+            None => false,
         }
-        let number = |value: &Value<'_>| match value {
-            Value::Int(number) => Some(number.to_string()),
-            Value::Double(number) => Some(number.to_string()),
-            Value::Bool(value) => Some(value.to_string()),
-            _ => None,
-        };
-        let own = self.own.iter().find(|own| own.key == name).map(|own| match own.value {
-            AnyValue::Int(number) => Value::Int(number),
-            AnyValue::Double(number) => Value::Double(number),
-            AnyValue::Bool(value) => Value::Bool(value),
-            _ => Value::Null,
-        });
-        own.as_ref().or_else(|| self.parsed.get(name)).and_then(number).is_some_and(|text| with(&text))
     }
 
     fn parsed(&self, name: &str) -> Option<&Value<'_>> {
         self.parsed.get(name)
     }
+}
+
+/// A value that is neither a list nor a map.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Scalar<'v> {
+    /// Text.
+    Text(&'v str),
+    /// An integer.
+    Int(i64),
+    /// A floating-point number.
+    Double(f64),
+    /// A truth value.
+    Bool(bool),
 }
 
 /// What is decided of a line before it is written.

@@ -1,8 +1,10 @@
 //! Everything that leaves goes through here: written as it is, masked, or left out.
 
+use weir_config::{ByteSize, Spanned};
 use weir_mask::{Class, Counts, Field, Masker, Outcome};
 use weir_otlp::{AnyValue, Error, Writer};
 
+use crate::config::{KEPT, Volume};
 use crate::process::value::Value;
 
 /// An integer below this has fewer digits than anything that is looked for among digits: eight.
@@ -19,13 +21,62 @@ pub struct Masking<'m> {
     pub counts: &'m mut Counts,
     /// The masked text; empty between texts.
     pub buffer: &'m mut String,
+    /// How long texts may be.
+    pub max: Max,
+    /// What was cut: `body`, or the name of an attribute, once for each.
+    pub cut: &'m mut Vec<String>,
+}
+
+/// How long texts may be once they are masked, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Max {
+    body: usize,
+    attribute: usize,
+    /// Of the text at hand.
+    text: usize,
+    /// Whether it was cut.
+    cut: bool,
+}
+
+impl Max {
+    /// As long as they are.
+    pub const NONE: Self = Self { body: usize::MAX, attribute: usize::MAX, text: usize::MAX, cut: false };
+
+    /// What is configured for lines of a class.
+    pub fn new(volume: &Volume, class: Class) -> Self {
+        if KEPT.contains(&class) {
+            return Self::NONE;
+        }
+        let of = |size: &Option<Spanned<ByteSize>>| size.as_ref().map_or(usize::MAX, |size| size.get_ref().get_usize());
+        let (body, attribute) = (of(&volume.max_body), of(&volume.max_attribute));
+        Self { body, attribute, text: attribute, cut: false }
+    }
 }
 
 impl Masking<'_> {
     /// What becomes of a text; a changed one is in the buffer.
     fn text(&mut self, field: Field, text: &str) -> Outcome {
         self.buffer.clear();
-        self.masker.text(self.class, field, text, self.buffer, self.counts)
+        let outcome = self.masker.text(self.class, field, text, self.buffer, self.counts);
+        // Masked first: of half a number nobody could tell that it is one.
+        match outcome {
+            Outcome::Same if text.len() > self.max.text => {
+                self.buffer.push_str(text.get(..text.floor_char_boundary(self.max.text)).unwrap_or_default());
+            }
+            Outcome::Changed if self.buffer.len() > self.max.text => {
+                self.buffer.truncate(self.buffer.floor_char_boundary(self.max.text));
+            }
+            outcome => return outcome,
+        }
+        self.max.cut = true;
+        Outcome::Changed
+    }
+
+    /// Takes note of what was cut since the last time.
+    fn note_cut(&mut self, name: &str) {
+        if std::mem::take(&mut self.max.cut) {
+            self.cut.push(name.to_owned());
+        }
     }
 
     /// The masked text where it changed; nothing is left of one that is dropped.
@@ -51,7 +102,10 @@ impl Masking<'_> {
     /// A nested value is malformed.
     pub fn body(&mut self, w: &mut Writer, number: u32, body: AnyValue<'_>, raw: &[u8]) -> Result<(), Error> {
         let start = w.len();
+        self.max.text = self.max.body;
         let kept = w.message(number, |w| self.any(w, Field::BODY, body))?;
+        self.max.text = self.max.attribute;
+        self.note_cut("body");
         if kept == Kept::Same {
             w.truncate(start);
             w.raw(raw);
@@ -79,6 +133,7 @@ impl Masking<'_> {
             AnyValue::String(text) => self.text_attribute(w, number, (name, field), text),
             value => w.attribute(number, name, |w| self.any(w, field, value))?,
         };
+        self.note_cut(name);
         match kept {
             Kept::Same if masked_key.is_none() => {
                 w.truncate(start);
@@ -100,6 +155,7 @@ impl Masking<'_> {
             Value::Text(text) => self.text_attribute(w, number, (name, field), text),
             value => w.attribute(number, name, |w| self.value(w, field, value)),
         };
+        self.note_cut(name);
         if kept == Kept::Dropped {
             w.truncate(start);
         }

@@ -7,19 +7,23 @@ use std::sync::Arc;
 use weir_mask::{Class, Masker};
 use weir_otlp::{AnyValue, Error, Field, Fields, LogRecord, ResourceLogs, Writer, view};
 
+use super::enrich::agent::{self, Agent};
 use super::enrich::class::Rules;
 use super::enrich::tables::{Table, Tables};
 use super::enrich::trace::Finder;
 use super::line::{Decided, Line, Own};
-use super::mask::Masking;
+use super::mask::{Masking, Max};
+use super::measure::{self, Measures};
 use super::parse::{Clock, Parser, Parsers};
 use super::resource::Resource;
 use super::value::{Parsed, Value};
-use crate::config::Config;
+use super::volume::{self, Known, Repeat, Seconds};
+use crate::config::{Config, KEPT};
 use crate::instruments::Batched;
 
 /// The attributes that are written here; those of these names that a record comes with are left out.
-const OURS: [&str; 5] = ["weir.parser", "weir.pattern", "weir.class", "weir.origin", "weir.missing"];
+const OURS: [&str; 7] =
+    ["weir.parser", "weir.pattern", "weir.class", "weir.origin", "weir.missing", "weir.repeated", "weir.truncated"];
 
 /// The field of a message's attributes: of a resource, a scope and a record.
 const RESOURCE_ATTRIBUTES: u32 = 1;
@@ -34,6 +38,7 @@ pub struct Rulebook {
     pub rules: Rules,
     pub masker: Masker,
     pub finder: Finder,
+    pub measure: measure::Rules,
 }
 
 /// Where a request is from.
@@ -60,8 +65,13 @@ pub struct Rewriter {
     pub book: Arc<Rulebook>,
     /// What was counted since it was last told.
     pub counted: Batched,
+    /// What the lines of the partition were counted to.
+    pub measures: Measures,
+    /// How many lines have left in the second at hand.
+    pub seconds: Seconds,
     masked: String,
     origin: String,
+    cut: Vec<String>,
 }
 
 /// One request being written.
@@ -71,6 +81,12 @@ struct Request<'r, 'a> {
     at: Origin<'r>,
     part: &'r Part,
     counted: &'r mut Batched,
+    measures: &'r mut Measures,
+    seconds: &'r mut Seconds,
+    /// What was cut of the line at hand: its body, and names of attributes.
+    cut: &'r mut Vec<String>,
+    /// How the lines of the scope at hand stand to each other, where that is asked for, from this index on.
+    repeats: (u32, Vec<Repeat>),
     masked: &'r mut String,
     origin: &'r mut String,
     /// The origin's length without the index.
@@ -84,8 +100,9 @@ struct Request<'r, 'a> {
 }
 
 impl Rewriter {
-    pub fn new(book: Arc<Rulebook>) -> Self {
-        Self { book, counted: Batched::default(), masked: String::new(), origin: String::new() }
+    pub fn new(book: Arc<Rulebook>, measures: Measures) -> Self {
+        let (counted, seconds) = (Batched::default(), Seconds::default());
+        Self { book, counted, measures, seconds, masked: String::new(), origin: String::new(), cut: Vec::new() }
     }
 
     /// Writes a part of a request to `w`; how many lines the whole request has.
@@ -109,6 +126,10 @@ impl Rewriter {
             at,
             part,
             counted: &mut self.counted,
+            measures: &mut self.measures,
+            seconds: &mut self.seconds,
+            cut: &mut self.cut,
+            repeats: (0, Vec::new()),
             masked: &mut self.masked,
             origin_bytes: self.origin.len(),
             origin: &mut self.origin,
@@ -138,8 +159,16 @@ fn kept(w: &mut Writer, number: u32, write: impl FnOnce(&mut Writer) -> Result<b
 }
 
 impl<'a> Request<'_, 'a> {
+    /// Masks, and cuts no text.
     fn masking(&mut self, class: Class) -> Masking<'_> {
-        Masking { masker: &self.book.masker, class, counts: &mut self.counted.masked, buffer: self.masked }
+        let counts = &mut self.counted.masked;
+        Masking { masker: &self.book.masker, class, counts, buffer: self.masked, max: Max::NONE, cut: self.cut }
+    }
+
+    /// Masks, and cuts the texts of a line that are too long.
+    fn masking_line(&mut self, class: Class) -> Masking<'_> {
+        let max = Max::new(&self.book.config.volume, class);
+        Masking { max, ..self.masking(class) }
     }
 
     fn resource_logs(&mut self, message: &'a [u8], w: &mut Writer) -> Result<(), Error> {
@@ -185,6 +214,9 @@ impl<'a> Request<'_, 'a> {
     fn scope_logs(&mut self, message: &'a [u8], resource: &Resource<'a>, w: &mut Writer) -> Result<bool, Error> {
         let first = self.met;
         let whole = self.part.lines.start == 0;
+        if self.book.config.volume.repeated {
+            self.repeats = (first, volume::repeats(message)?);
+        }
         kept(w, 2, |w| {
             let mut any = false;
             for field in Fields::new(message) {
@@ -196,8 +228,7 @@ impl<'a> Request<'_, 'a> {
                         let index = self.met;
                         self.met += 1;
                         if self.part.lines.contains(&index) {
-                            any = true;
-                            w.message(2, |w| self.record(record, index, resource, w))?;
+                            any |= kept(w, 2, |w| self.record(record, index, resource, w))?;
                         }
                     }
                     field => w.raw(field.raw),
@@ -207,7 +238,14 @@ impl<'a> Request<'_, 'a> {
         })
     }
 
-    fn record(&mut self, message: &'a [u8], index: u32, resource: &Resource<'a>, w: &mut Writer) -> Result<(), Error> {
+    /// Writes a line; false where it is dropped.
+    fn record(
+        &mut self,
+        message: &'a [u8],
+        index: u32,
+        resource: &Resource<'a>,
+        w: &mut Writer,
+    ) -> Result<bool, Error> {
         let record: LogRecord<'a> = view(message)?;
         self.own.clear();
         for field in Fields::new(message) {
@@ -219,6 +257,9 @@ impl<'a> Request<'_, 'a> {
         self.origin.truncate(self.origin_bytes);
         // Writing to a string cannot fail.
         let _written = write!(self.origin, "{index}");
+        let (first, repeats) = &self.repeats;
+        let repeat =
+            repeats.get(usize::try_from(index - first).unwrap_or(usize::MAX)).copied().unwrap_or(Repeat::First(0));
         let borrowed = match record.body {
             AnyValue::String(text) => Some(text),
             AnyValue::Bytes(bytes) => match std::str::from_utf8(bytes) {
@@ -226,13 +267,13 @@ impl<'a> Request<'_, 'a> {
                 // What is left of it as text is read, and lives no longer than the line.
                 Err(_) => {
                     let text = String::from_utf8_lossy(bytes);
-                    return self.line(message, &record, Some(&text), resource, &mut Parsed::default(), w);
+                    return self.line(message, &record, Some(&text), resource, (&mut Parsed::default(), repeat), w);
                 }
             },
             _ => None,
         };
         let mut parsed = std::mem::take(&mut self.parsed);
-        let written = self.line(message, &record, borrowed, resource, &mut parsed, w);
+        let written = self.line(message, &record, borrowed, resource, (&mut parsed, repeat), w);
         self.parsed = parsed;
         written
     }
@@ -243,9 +284,9 @@ impl<'a> Request<'_, 'a> {
         record: &LogRecord<'a>,
         body: Option<&'t str>,
         resource: &Resource<'a>,
-        parsed: &mut Parsed<'t>,
+        (parsed, repeat): (&mut Parsed<'t>, Repeat),
         w: &mut Writer,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let book = self.book;
         parsed.clear();
         let (parser, rule) = match body.filter(|_| self.part.parsed) {
@@ -259,12 +300,26 @@ impl<'a> Request<'_, 'a> {
             trace: line.trace(&book.finder),
             time_nanos: line.parsed.time_nanos.filter(|_| record.time_unix_nano == 0),
         };
+        self.measures.line(&book.measure, &line, decided.class, &book.masker);
+        self.counted.line(parser, decided.class);
+        let known = Known {
+            class: decided.class,
+            severity: line.severity_number(),
+            origin: self.origin,
+            second: self.at.time_nanos / 1_000_000_000,
+            repeat,
+        };
+        if let Some(why) = volume::drops(&book.config.volume, known, self.seconds) {
+            self.counted.dropped(why, decided.class);
+            self.own = own;
+            return Ok(false);
+        }
+        self.cut.clear();
         self.look_up(&line);
         self.fields(message, &line, decided, w)?;
-        self.add(&line, decided.class, w);
-        self.counted.line(parser, decided.class);
+        self.add(&line, decided.class, repeat, w);
         self.own = own;
-        Ok(())
+        Ok(true)
     }
 
     fn clock(&self, record: &LogRecord<'_>) -> Clock {
@@ -275,7 +330,7 @@ impl<'a> Request<'_, 'a> {
         }
     }
 
-    /// What addresses say; what other attributes are looked up by is found while they are written.
+    /// What addresses and user agents say; what other attributes are looked up by is found while they are written.
     fn look_up(&mut self, line: &Line<'_, '_, '_>) {
         self.added.clear();
         let config = &self.book.config;
@@ -285,6 +340,9 @@ impl<'a> Request<'_, 'a> {
             && let Some(address) = line.address(config.geoip.attributes.get_ref())
         {
             std::iter::once(first).chain(databases).for_each(|geo| geo.add(address, &mut self.added));
+        }
+        if let Some(text) = line.text(agent::ORIGINAL) {
+            Agent::read(text).add(&mut self.added);
         }
     }
 
@@ -299,7 +357,7 @@ impl<'a> Request<'_, 'a> {
         let (number, text) = line.severity();
         let dropped = line.parsed.dropped;
         let mut own = line.own.iter();
-        let mut masking = self.masking(decided.class);
+        let mut masking = self.masking_line(decided.class);
         for field in Fields::new(message) {
             let field = field?;
             match field {
@@ -344,10 +402,10 @@ impl<'a> Request<'_, 'a> {
     }
 
     /// Writes the attributes that the record did not come with.
-    fn add(&mut self, line: &Line<'_, '_, '_>, class: Class, w: &mut Writer) {
+    fn add(&mut self, line: &Line<'_, '_, '_>, class: Class, repeat: Repeat, w: &mut Writer) {
         let (book, tables) = (self.book, self.tables);
         let added = std::mem::take(&mut self.added);
-        let mut masking = self.masking(class);
+        let mut masking = self.masking_line(class);
         for (key, value) in &line.parsed.attributes {
             if !line.has_own(key) && !OURS.contains(&key.as_ref()) {
                 masking.made(w, RECORD_ATTRIBUTES, key, value);
@@ -375,6 +433,18 @@ impl<'a> Request<'_, 'a> {
         }
         w.text_attribute(RECORD_ATTRIBUTES, "weir.class", class.name());
         w.text_attribute(RECORD_ATTRIBUTES, "weir.origin", self.origin);
+        if let Repeat::First(more @ 1..) = repeat
+            && !KEPT.contains(&class)
+        {
+            w.attribute(RECORD_ATTRIBUTES, "weir.repeated", |w| w.varint(3, more.into()));
+        }
+        if !self.cut.is_empty() {
+            self.counted.truncated(class, self.cut.len() as u64);
+            let names = self.cut.iter();
+            w.attribute(RECORD_ATTRIBUTES, "weir.truncated", |w| {
+                w.message(5, |w| names.for_each(|name| w.message(1, |w| w.bytes(1, name.as_bytes()))));
+            });
+        }
     }
 }
 

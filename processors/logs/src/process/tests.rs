@@ -13,6 +13,9 @@ use super::enrich::lookup::Lookup;
 use super::enrich::tables::Table;
 use super::*;
 
+mod measure;
+mod volume;
+
 /// 2026-11-21T15:48:20Z.
 const NOW: u64 = 1_795_276_100_000_000_000;
 const SECRETS: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U";
@@ -26,7 +29,12 @@ fn config(text: &str) -> Config {
 }
 
 fn processor(text: &str) -> LogsProcessor {
-    LogsProcessor::new(&Rulings::new(&config(text)).unwrap(), SharedTables::default(), Instruments::default())
+    with(text, SharedTables::default(), Instruments::default())
+}
+
+fn with(text: &str, tables: SharedTables, instruments: Instruments) -> LogsProcessor {
+    let rulings = Rulings::new(&config(text), "weir-logs").unwrap();
+    LogsProcessor::new(&rulings, &TopicPartition::new("telemetry-logs", 3), tables, instruments)
 }
 
 /// What a processor makes of records of one batch, for a topic that takes so many bytes.
@@ -222,9 +230,8 @@ fn no_secret_leaves_by_a_side_door() {
 #[test]
 fn resources_get_what_is_configured_and_what_is_missing_is_told_and_counted() {
     let mut registry = prometheus_client::registry::Registry::default();
-    let config = config("resource = { \"cloud.region\" = \"ap-northeast-1\", \"service.name\" = \"other\" }");
-    let instruments = Instruments::new(&mut registry);
-    let mut processor = LogsProcessor::new(&Rulings::new(&config).unwrap(), SharedTables::default(), instruments);
+    let added = "resource = { \"cloud.region\" = \"ap-northeast-1\", \"service.name\" = \"other\" }";
+    let mut processor = with(added, SharedTables::default(), Instruments::new(&mut registry));
     let mut sent = request(vec![line("x")]);
     sent.resource_logs[0].resource.as_mut().unwrap().attributes.push(pair("deployment.environment", text("prod")));
     let got = one(&mut processor, &sent);
@@ -244,8 +251,7 @@ fn tables_are_looked_up_and_a_new_one_counts_from_the_next_batch_on() {
     let text = "[[lookup]]\nfile = \"hosts.csv\"\nkey = \"host.name\"\n[[lookup]]\nfile = \"services.json\"\nkey = \"service.name\"\n";
     let tables = SharedTables::default();
     let lookup = |bytes: &[u8]| Table::Lookup(Lookup::read(bytes, None).unwrap());
-    let mut processor =
-        LogsProcessor::new(&Rulings::new(&config(text)).unwrap(), tables.clone(), Instruments::default());
+    let mut processor = with(text, tables.clone(), Instruments::default());
     let sent = request(vec![line("<13>Nov 21 15:48:20 web-1 app: x"), line("none")]);
     let owner = |got: &ExportLogsServiceRequest| string(&lines(got)[0].attributes, "owner").map(str::to_owned);
     assert_eq!(owner(&one(&mut processor, &sent)), None, "no table yet");

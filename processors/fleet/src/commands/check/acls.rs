@@ -111,6 +111,9 @@ pub(super) fn of_workers(topology: &Topology) -> Vec<Acl> {
         if let Some(output) = worker.kind.output() {
             needs.add(Resource::Topic, output, Pattern::Literal, &[Write, Describe], "to write what it makes");
         }
+        if let Some(metrics) = worker.kind.measures() {
+            needs.add(Resource::Topic, metrics, Pattern::Literal, &[Write, Describe], "to write what it counts");
+        }
         let letters = &identity.dead_letter_topic;
         needs.add(Resource::Topic, letters, Pattern::Literal, &[Write, Describe], "to write what it cannot use");
         let ids = connection::transactional_id(&identity.group, "");
@@ -287,7 +290,9 @@ mod tests {
         let expected = [
             ("group weir-logs", "READ, DESCRIBE"),
             ("topic telemetry-logs", "READ, DESCRIBE"),
+            ("topic weir-logs-state", "READ, WRITE, DESCRIBE"),
             ("topic telemetry-logs-enriched", "WRITE, DESCRIBE"),
+            ("topic telemetry-metrics", "WRITE, DESCRIBE"),
             ("topic weir-dead-letters-logs", "WRITE, DESCRIBE"),
             ("transactional id weir-logs-*", "WRITE, DESCRIBE"),
             ("group weir-metrics", "READ, DESCRIBE"),

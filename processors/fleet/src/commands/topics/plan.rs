@@ -174,6 +174,12 @@ impl Plan {
             };
             self.problems.push(Remark { topic: output.to_owned(), message });
         }
+        for (name, worker) in &topology.workers {
+            if let Some(metrics) = worker.kind.measures().filter(|metrics| count(metrics).is_none()) {
+                let message = format!("worker.{name} writes to it, and neither the topology nor the cluster has it");
+                self.problems.push(Remark { topic: metrics.to_owned(), message });
+            }
+        }
     }
 
     fn remark(&mut self, topic: &str, message: String) {

@@ -1,23 +1,11 @@
 //! The class of a log, by rules: those of the configuration, then the built-in ones.
 
-use regex::Regex;
 use weir_mask::Class;
 
+use super::condition::{Condition, Seen};
 use crate::config::ClassRule;
-use crate::process::parse::{Parser, pattern};
+use crate::process::parse::Parser;
 use crate::process::value::Value;
-
-/// What a rule sees of a line.
-pub trait Seen {
-    /// The parser that took it.
-    fn parser(&self) -> Parser;
-    /// Its body, if that is text.
-    fn body(&self) -> Option<&str>;
-    /// Calls `with` with the text of an attribute of the line or its resource; false where there is none.
-    fn attribute(&self, name: &str, with: &mut dyn FnMut(&str) -> bool) -> bool;
-    /// A value that a parser read out of it.
-    fn parsed(&self, name: &str) -> Option<&Value<'_>>;
-}
 
 /// The rules of a configuration, compiled.
 #[derive(Debug, Default)]
@@ -26,10 +14,7 @@ pub struct Rules(Vec<Rule>);
 #[derive(Debug)]
 struct Rule {
     class: Class,
-    parser: Option<Parser>,
-    service: Option<Regex>,
-    attribute: Option<(String, Option<Regex>)>,
-    body: Option<Regex>,
+    condition: Condition,
 }
 
 /// Syslog's facilities that are about who came in: auth, authpriv; and audit.
@@ -46,35 +31,14 @@ impl Rules {
     /// # Errors
     /// One has an expression that is none.
     pub fn new(rules: &[ClassRule]) -> Result<Self, regex::Error> {
-        let compile = |text: &Option<weir_config::Spanned<String>>| {
-            text.as_ref().map(|text| pattern::compile(text.get_ref())).transpose()
-        };
-        let rule = |rule: &ClassRule| {
-            let value = compile(&rule.value)?;
-            Ok(Rule {
-                class: *rule.class.get_ref(),
-                parser: rule.parser.as_ref().map(|parser| *parser.get_ref()),
-                service: compile(&rule.service)?,
-                attribute: rule.attribute.as_ref().map(|name| (name.get_ref().clone(), value)),
-                body: compile(&rule.body)?,
-            })
-        };
+        let rule =
+            |rule: &ClassRule| Ok(Rule { class: *rule.class.get_ref(), condition: Condition::new(rule.conditions())? });
         rules.iter().map(rule).collect::<Result<_, _>>().map(Self)
     }
 
     /// The class of a line.
     pub fn class(&self, line: &impl Seen) -> Class {
-        let holds = |rule: &&Rule| {
-            rule.parser.is_none_or(|parser| parser == line.parser())
-                && rule
-                    .service
-                    .as_ref()
-                    .is_none_or(|service| line.attribute("service.name", &mut |text| service.is_match(text)))
-                && rule.attribute.as_ref().is_none_or(|(name, value)| {
-                    line.attribute(name, &mut |text| value.as_ref().is_none_or(|value| value.is_match(text)))
-                })
-                && rule.body.as_ref().is_none_or(|body| line.body().is_some_and(|text| body.is_match(text)))
-        };
+        let holds = |rule: &&Rule| rule.condition.holds(line);
         self.0.iter().find(holds).map_or_else(|| built_in(line), |rule| rule.class)
     }
 }
@@ -102,5 +66,17 @@ fn built_in(line: &impl Seen) -> Class {
         },
         _ if line.attribute("k8s.job.name", any) || line.attribute("k8s.cronjob.name", any) => Class::Job,
         _ => Class::App,
+    }
+}
+
+/// The classes that lines of a parser can have where no rule of the configuration holds.
+pub fn built_in_of(parser: Parser) -> &'static [Class] {
+    match parser {
+        Parser::Access => &[Class::Access],
+        Parser::CiscoAsa => &[Class::Security],
+        Parser::SyslogRfc5424 | Parser::SyslogRfc3164 => {
+            &[Class::Security, Class::Audit, Class::Job, Class::App, Class::Infra]
+        }
+        _ => &[Class::Job, Class::App],
     }
 }

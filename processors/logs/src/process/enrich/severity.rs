@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 /// How bad something is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Severity<'a> {
@@ -11,6 +13,44 @@ pub struct Severity<'a> {
     pub number: u8,
     /// As the source calls it.
     pub text: Cow<'a, str>,
+}
+
+/// A range of severities, as rules and metrics name them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// 1 to 4.
+    Trace,
+    /// 5 to 8.
+    Debug,
+    /// 9 to 12.
+    Info,
+    /// 13 to 16.
+    Warn,
+    /// 17 to 20.
+    Error,
+    /// 21 to 24.
+    Fatal,
+}
+
+impl Level {
+    /// The level of a number; none if that is unknown.
+    pub fn of(number: u8) -> Option<Self> {
+        let levels = [Self::Trace, Self::Debug, Self::Info, Self::Warn, Self::Error, Self::Fatal];
+        levels.get(usize::from(number.checked_sub(1)? / 4)).copied()
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Trace => "trace",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+            Self::Fatal => "fatal",
+        }
+    }
 }
 
 /// The names of syslog's severities, by number.
@@ -111,8 +151,11 @@ mod tests {
     fn every_number_has_a_name_that_means_it() {
         for number in 1..=24 {
             assert_eq!(number_of_word(name(number)), Some(number));
+            let level = Level::of(number).unwrap().name();
+            assert!(name(number).to_lowercase().starts_with(level), "{number} is {level}");
         }
         assert_eq!((name(0), name(25)), ("", ""));
+        assert_eq!((Level::of(0), Level::of(25)), (None, None));
     }
 
     #[test]

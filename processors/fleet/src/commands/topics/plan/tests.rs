@@ -8,16 +8,24 @@ fn topology(change: impl FnOnce(&mut Topology)) -> Topology {
     topology
 }
 
-/// A cluster whose topics are exactly those of the default topology, with `change` made to it.
+/// A cluster whose topics are exactly those of the default topology and its workers, with `change` made to it.
 fn cluster(change: impl FnOnce(&mut BTreeMap<String, Seen>)) -> BTreeMap<String, Seen> {
     let seen = |topic: &Topic| Seen {
         partitions: partitions(topic),
         replicas: topic.replication_factor.into(),
         settings: settings(topic).map(|(name, value)| (name.to_owned(), value)).into(),
     };
-    let mut cluster = Topology::default().topics.iter().map(|(name, topic)| (name.clone(), seen(topic))).collect();
+    let mut cluster: BTreeMap<_, _> =
+        Topology::default().topics.iter().map(|(name, topic)| (name.clone(), seen(topic))).collect();
+    cluster.insert("weir-logs-state".to_owned(), Seen { partitions: 6, replicas: 3, settings: changelog() });
     change(&mut cluster);
     cluster
+}
+
+/// The settings of a changelog.
+fn changelog() -> BTreeMap<String, String> {
+    let settings = [(CLEANUP, "compact"), (LARGEST, "1048576"), (IN_SYNC, "2")];
+    settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
 
 fn plan(topology: &Topology, cluster: &BTreeMap<String, Seen>) -> String {
@@ -58,9 +66,7 @@ fn a_worker_that_keeps_state_has_a_compacted_changelog_that_grows_before_its_sou
                 .into(),
         }
     );
-    let settings = [(CLEANUP, "compact"), (LARGEST, "1048576"), (IN_SYNC, "2")];
-    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    small.insert("weir-metrics-state".to_owned(), Seen { partitions: 6, replicas: 3, settings });
+    small.insert("weir-metrics-state".to_owned(), Seen { partitions: 6, replicas: 3, settings: changelog() });
     let steps = Plan::new(&topology, &small).steps;
     let grown: Vec<_> = steps.iter().map(Step::topic).collect();
     assert_eq!(grown, ["weir-metrics-state", "telemetry-metrics"]);
@@ -186,4 +192,11 @@ fn an_output_has_a_partition_for_each_of_its_sources() {
         plan.problems.iter().map(|problem| problem.topic.as_str()).collect::<Vec<_>>(),
         ["telemetry-logs-enriched"]
     );
+    let uncounted = topology(|topology| {
+        topology.topics.remove("telemetry-metrics");
+        topology.workers.remove("metrics");
+    });
+    let plan = Plan::new(&uncounted, &BTreeMap::new());
+    let [problem] = plan.problems.as_slice() else { panic!("{plan:?}") };
+    assert_eq!((problem.topic.as_str(), &problem.message[..25]), ("telemetry-metrics", "worker.logs writes to it,"));
 }
