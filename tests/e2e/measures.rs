@@ -65,7 +65,7 @@ fn what_lines_are_counted_to_is_exact_in_prometheus_whatever_is_killed() {
     assert!(sum("last_over_time(log_failed_logins_total[3h])") > 0);
     // Series begin with nothing, so that the first lines are an increase.
     let increase = sum("last_over_time(log_lines_total[3h]) - min_over_time(log_lines_total[3h])");
-    assert_eq!(increase, want.values().sum());
+    assert_eq!(increase, want.values().sum::<u64>());
     println!("{} lines in {} series, {killed} metrics workers killed", want.values().sum::<u64>(), want.len());
 }
 
