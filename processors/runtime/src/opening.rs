@@ -16,6 +16,10 @@ use crate::session::Notice;
 /// How long a partition that needs a person waits before it tries again.
 const REFUSED_PAUSE: Duration = Duration::from_secs(30);
 
+/// How long a partition waits before it believes that it needs a person: the embedded broker, which does not isolate
+/// transactions, shows what they wrote a moment before their offsets.
+const DOUBT_PAUSE: Duration = Duration::from_millis(500);
+
 /// How often a partition that nobody has committed looks whether its beginning is by now.
 const BEGINNING_PAUSE: Duration = Duration::from_millis(100);
 /// How often opening fails in the course of things: the last owner's commit takes its time to show.
@@ -47,7 +51,7 @@ pub(crate) struct Ready<P> {
 impl<C: Client, P: Processor> Opening<C, P> {
     /// Tries until it is open or nobody wants it any more.
     pub async fn run(self) {
-        let (mut backoff, mut tries, mut begun) = (Backoff::new(self.seed), 0, false);
+        let (mut backoff, mut tries, mut begun, mut doubted) = (Backoff::new(self.seed), 0, false, false);
         while !self.cancelled.load(Ordering::SeqCst) {
             let opened = open(&*self.client, &self.id, self.start, self.state_topic.as_ref()).await;
             let pause = match opened {
@@ -74,6 +78,7 @@ impl<C: Client, P: Processor> Opening<C, P> {
                     self.tell(Notice::NotYet { id: self.id.clone(), why: error });
                     pause
                 }
+                Err(_) if !std::mem::replace(&mut doubted, true) => DOUBT_PAUSE,
                 Err(error) => self.refuse(&error),
             };
             sleep(pause).await;
