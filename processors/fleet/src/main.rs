@@ -6,12 +6,14 @@ use std::process::ExitCode;
 use clap::Parser;
 use weir_fleet::{chain, cli};
 
-/// From how many bytes on a buffer is the system's own: glibc's default, and there the start of its adaptation.
-#[cfg(target_env = "gnu")]
-const LARGE_BUFFER_BYTES: libc::c_int = 128 << 10;
+/// The allocator of everything in the process, librdkafka's C too. Buffers of megabytes come and go with each fetch and
+/// each batch: this one hands them out again, so that the system need not clear every page of them anew, and gives back
+/// what is not used for ten seconds. (glibc's gives them back at once, at a third of all that Weir costs, or, if it may
+/// keep them, comes to hold several times the budget.)
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    give_large_buffers_back();
     let cli = cli::Cli::parse();
     match cli.run() {
         Ok(answer) => answer.into(),
@@ -20,17 +22,5 @@ fn main() -> ExitCode {
             writeln!(std::io::stderr(), "weir: {}", chain(error.as_ref())).unwrap_or_default();
             ExitCode::from(cli::COULD_NOT_RUN)
         }
-    }
-}
-
-/// Has large buffers go back to the system when they are freed. Left alone, glibc raises the size from which on they
-/// do to that of the largest one it has seen, and a busy process comes to hold several times its budget.
-fn give_large_buffers_back() {
-    #[cfg(target_env = "gnu")]
-    #[expect(unsafe_code, reason = "there is no safe way to tell the allocator")]
-    // SAFETY: two settings that are documented, before there is any other thread. Refused, they change nothing.
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE_BUFFER_BYTES);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, LARGE_BUFFER_BYTES);
     }
 }
