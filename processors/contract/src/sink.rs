@@ -48,6 +48,8 @@ pub enum Next {
         /// What the outside asked for.
         after: Option<Duration>,
     },
+    /// The same items at once, packed anew: what the outside takes is not what it was.
+    Repack,
     /// Credentials, a missing bucket: again, slowly and loudly, while the worker is not ready.
     Blocked,
     /// The halves one after the other; a single item is refused with this reason.

@@ -41,9 +41,15 @@ const RETRY_AFTER_MAX: Duration = Duration::from_mins(10);
 pub struct RemoteWriteSink {
     remote: Remote,
     encoder: Encoder,
-    /// What was packed last, oldest first; kept to be encoded again if the receiver knows 1.0 only.
-    samples: Vec<Sample>,
-    packed: Option<(Version, Bytes)>,
+    packed: Packed,
+}
+
+/// What was packed last.
+#[derive(Debug)]
+struct Packed {
+    version: Version,
+    body: Bytes,
+    samples: usize,
     /// Whose they are.
     tenant: Option<HeaderValue>,
 }
@@ -51,30 +57,18 @@ pub struct RemoteWriteSink {
 impl RemoteWriteSink {
     /// A sink of one shard.
     pub fn new(remote: &Remote) -> Self {
-        Self { remote: remote.clone(), encoder: Encoder::default(), samples: Vec::new(), packed: None, tenant: None }
+        let packed = Packed { version: remote.version(), body: Bytes::new(), samples: 0, tenant: None };
+        Self { remote: remote.clone(), encoder: Encoder::default(), packed }
     }
 
-    /// The request in the version that is spoken now.
-    fn body(&mut self) -> (Version, Bytes) {
-        let version = self.remote.version();
-        match &self.packed {
-            Some((packed, body)) if *packed == version => (version, body.clone()),
-            _ => {
-                let body = self.encoder.encode(version, self.remote.place, &self.samples);
-                self.packed = Some((version, body.clone()));
-                (version, body)
-            }
-        }
-    }
-
-    async fn judge(&self, version: Version, response: Response) -> Result<(), DeliverError> {
+    async fn judge(&self, response: Response) -> Result<(), DeliverError> {
         let status = response.status();
         let retry_after = retry_after(&response);
         let written = |name| header(&response, name).and_then(|written| written.parse().ok());
         let histograms: usize = written(headers::HISTOGRAMS_WRITTEN).unwrap_or_default();
         let written = written(headers::SAMPLES_WRITTEN).map(|samples: usize| samples.saturating_add(histograms));
         let (body, whole_body) = read(response).await.map_err(|source| self.remote.unreachable(source))?;
-        let samples = self.samples.len();
+        let Packed { version, samples, .. } = self.packed;
         let status = status.as_u16();
         let answer = Answer { version, status, written, samples, body: &body, whole_body };
         let instruments = &self.remote.instruments;
@@ -119,25 +113,26 @@ impl Sink for RemoteWriteSink {
     fn pack(&mut self, items: &[Item<Sample>]) -> usize {
         let version = self.remote.version();
         let items = items.get(..self.remote.max_samples).unwrap_or(items);
-        self.tenant = items.first().and_then(|item| item.value.series().tenant()).map(|tenant| tenant.name.clone());
-        self.samples.clear();
-        let body = self.encoder.fill(version, self.remote.place, items, self.remote.max_bytes, &mut self.samples);
-        self.packed = Some((version, body));
-        self.samples.len()
+        let tenant = items.first().and_then(|item| item.value.series().tenant()).map(|tenant| tenant.name.clone());
+        let (samples, body) = self.encoder.fill(version, self.remote.place, items, self.remote.max_bytes);
+        self.packed = Packed { version, body, samples, tenant };
+        samples
     }
 
     async fn deliver(&mut self) -> Result<(), DeliverError> {
-        loop {
-            let (version, body) = self.body();
-            let response = self.remote.post(version, self.tenant.as_ref(), body).await?;
-            let unknown = response.status().as_u16() == 415
-                || (response.status().is_success() && header(&response, headers::SAMPLES_WRITTEN).is_none());
-            if version == Version::V2 && self.remote.falls_back && unknown {
-                self.remote.fall_back();
-                continue;
-            }
-            return self.judge(version, response).await;
+        let Packed { version, body, tenant, .. } = &self.packed;
+        let outdated = || DeliverError::Outdated { url: self.remote.shown.clone() };
+        if *version != self.remote.version() {
+            return Err(outdated());
         }
+        let response = self.remote.post(*version, tenant.as_ref(), body.clone()).await?;
+        let unknown = response.status().as_u16() == 415
+            || (response.status().is_success() && header(&response, headers::SAMPLES_WRITTEN).is_none());
+        if *version == Version::V2 && self.remote.falls_back && unknown {
+            self.remote.fall_back();
+            return Err(outdated());
+        }
+        self.judge(response).await
     }
 }
 

@@ -61,6 +61,12 @@ pub enum DeliverError {
         /// Why.
         source: std::io::Error,
     },
+    /// The request is of a version that the receiver does not know.
+    #[error("{url} does not know the version of a request")]
+    Outdated {
+        /// The receiver, without credentials.
+        url: Arc<str>,
+    },
     /// The receiver said no.
     #[error("{url} answered {status} ({}) to {samples} samples", .why.as_str())]
     Refused {
@@ -153,6 +159,7 @@ impl Failure for DeliverError {
             Self::Refused { why, whole, retry_after, .. } => (why, whole, retry_after),
             Self::Unreachable { .. } => return Next::Retry { after: None },
             Self::Token { .. } => return Next::Blocked,
+            Self::Outdated { .. } => return Next::Repack,
         };
         let reason = why.as_str();
         match why {

@@ -62,6 +62,8 @@ enum Tried {
     Settled,
     /// It is to be delivered in halves.
     Halve,
+    /// It is to be packed anew.
+    Repack,
     /// The items it was made of are not wanted any more.
     Stale,
 }
@@ -119,6 +121,7 @@ impl<S: Sink> Shard<S> {
                 match self.try_until_settled(queue, packed).await {
                     Tried::Settled if packed < span => spans.push(span - packed),
                     Tried::Settled => {}
+                    Tried::Repack => spans.push(span),
                     Tried::Halve => spans.extend([span - packed / 2, packed / 2]),
                     Tried::Stale => break,
                 }
@@ -149,6 +152,10 @@ impl<S: Sink> Shard<S> {
                 Next::Split { .. } if packed > 1 => {
                     self.count("split");
                     return Tried::Halve;
+                }
+                Next::Repack => {
+                    self.count("repacked");
+                    return Tried::Repack;
                 }
                 Next::Split { reason } | Next::Reject { reason } => {
                     self.count("rejected");

@@ -11,6 +11,7 @@ use foldhash::fast::{FixedState, FoldHasher};
 use hashbrown::HashTable;
 
 use crate::delta::DeltaKey;
+use crate::kept::{Kept, Pages};
 use crate::resource::{ResourceLabels, ScopeLabels};
 use crate::series::Make;
 use crate::translate::Family;
@@ -24,9 +25,9 @@ const ALONE: Context = [0; 3];
 /// What the points of one set of attributes become.
 pub(crate) enum Target<S> {
     /// The series of a gauge or counter.
-    One(Arc<S>),
+    One(Kept<S>),
     /// The series of a histogram or summary: sum, count, then what is counted by bound or quantile.
-    Many(Arc<Vec<Arc<S>>>),
+    Many(Arc<Vec<Kept<S>>>),
     /// The same of deltas.
     Delta(Arc<DeltaTarget<S>>),
 }
@@ -35,7 +36,7 @@ pub(crate) enum Target<S> {
 pub(crate) struct DeltaTarget<S> {
     /// Where they are added up.
     pub(crate) key: DeltaKey,
-    pub(crate) series: Vec<Arc<S>>,
+    pub(crate) series: Vec<Kept<S>>,
 }
 
 impl<S> Clone for Target<S> {
@@ -49,12 +50,25 @@ impl<S> Clone for Target<S> {
     }
 }
 
+impl<S> Target<S> {
+    /// The same, its series counted together with those that are met now.
+    fn on(&self, pages: &mut Pages<S>) -> Self {
+        let mut all = |series: &Vec<Kept<S>>| series.iter().map(|series| pages.keep_on(series)).collect();
+        match self {
+            Self::One(series) => Self::One(pages.keep_on(series)),
+            Self::Many(group) => Self::Many(Arc::new(all(group))),
+            Self::Delta(target) => Self::Delta(Arc::new(DeltaTarget { key: target.key, series: all(&target.series) })),
+        }
+    }
+}
+
 /// Everything that was translated before, up to a limit of bytes.
 pub(crate) struct Cache<M: Make> {
     resources: Table<Arc<ResourceLabels<M::Series>>>,
     scopes: Table<Arc<ScopeLabels>>,
     families: Table<Arc<Family<M::Family>>>,
     targets: Table<Target<M::Series>>,
+    pages: Pages<M::Series>,
     hashes: FixedState,
     next_id: u64,
     young_bytes: usize,
@@ -69,6 +83,7 @@ impl<M: Make> Cache<M> {
             scopes: Table::default(),
             families: Table::default(),
             targets: Table::default(),
+            pages: Pages::default(),
             hashes: FixedState::with_seed(0),
             next_id: 0,
             young_bytes: 0,
@@ -93,7 +108,7 @@ impl<M: Make> Cache<M> {
     /// Not known; the hash of the key, as for all that can be got.
     pub(crate) fn get_resource(&mut self, key: &[u8]) -> Result<Arc<ResourceLabels<M::Series>>, u64> {
         let hash = || hash(&self.hashes, key);
-        self.resources.get(&ALONE, key, hash, &mut self.young_bytes)
+        self.resources.get(&ALONE, key, hash, Arc::clone, &mut self.young_bytes)
     }
 
     pub(crate) fn put_resource(&mut self, hash: u64, key: &[u8], labels: Arc<ResourceLabels<M::Series>>) {
@@ -103,7 +118,7 @@ impl<M: Make> Cache<M> {
 
     pub(crate) fn get_scope(&mut self, key: &[u8]) -> Result<Arc<ScopeLabels>, u64> {
         let hash = || hash(&self.hashes, key);
-        self.scopes.get(&ALONE, key, hash, &mut self.young_bytes)
+        self.scopes.get(&ALONE, key, hash, Arc::clone, &mut self.young_bytes)
     }
 
     pub(crate) fn put_scope(&mut self, hash: u64, key: &[u8], labels: Arc<ScopeLabels>) {
@@ -113,12 +128,17 @@ impl<M: Make> Cache<M> {
 
     pub(crate) fn get_family(&mut self, key: &[u8]) -> Result<Arc<Family<M::Family>>, u64> {
         let hash = || hash(&self.hashes, key);
-        self.families.get(&ALONE, key, hash, &mut self.young_bytes)
+        self.families.get(&ALONE, key, hash, Arc::clone, &mut self.young_bytes)
     }
 
     pub(crate) fn put_family(&mut self, hash: u64, key: &[u8], family: Arc<Family<M::Family>>) {
         let bytes = self.families.insert(hash, ALONE, key, family, 0);
         self.charge(bytes);
+    }
+
+    /// Keeps a series, to be put under a key.
+    pub(crate) fn keep(&mut self, series: M::Series) -> Kept<M::Series> {
+        self.pages.keep(series)
     }
 
     /// What a point becomes, by its attributes' bytes.
@@ -130,12 +150,12 @@ impl<M: Make> Cache<M> {
             hasher.write(key);
             hasher.finish()
         };
-        self.targets.get(context, key, hash, &mut self.young_bytes)
+        let renewed = |target: &Target<_>| target.on(&mut self.pages);
+        self.targets.get(context, key, hash, renewed, &mut self.young_bytes)
     }
 
     pub(crate) fn put_target(&mut self, hash: u64, context: Context, key: &[u8], target: Target<M::Series>) {
-        // With each series, the counters of its `Arc` and the pointer to it.
-        let weight = |series: &Arc<M::Series>| M::weight(series) + 3 * size_of::<usize>();
+        let weight = |series: &Kept<M::Series>| M::weight(series) + Kept::<M::Series>::BYTES;
         let series = match &target {
             Target::One(series) => weight(series),
             Target::Many(group) => group.iter().map(weight).sum(),
@@ -160,6 +180,7 @@ impl<M: Make> Cache<M> {
         self.scopes.age();
         self.families.age();
         self.targets.age();
+        self.pages.turn();
         self.old_bytes = std::mem::take(&mut self.young_bytes);
     }
 
@@ -239,7 +260,7 @@ impl<V> Default for Table<V> {
 }
 
 impl<V: Clone> Table<V> {
-    /// The value under a key; `charged` with what becomes young again.
+    /// The value under a key; what becomes young again is `renewed`, and `charged`.
     ///
     /// # Errors
     /// There is none; the hash of the key, for inserting it.
@@ -249,6 +270,7 @@ impl<V: Clone> Table<V> {
         context: &Context,
         key: &[u8],
         hash: impl FnOnce() -> u64,
+        renewed: impl FnOnce(&V) -> V,
         charged: &mut usize,
     ) -> Result<V, u64> {
         let same = |slot: &Slot<V>| slot.context == *context && *slot.key == *key;
@@ -264,18 +286,24 @@ impl<V: Clone> Table<V> {
             self.next = position + 1;
             return self.young.at(position).map(|slot| slot.value.clone()).ok_or(hash);
         }
-        self.renew(hash, same, charged).ok_or(hash)
+        self.renew(hash, same, renewed, charged).ok_or(hash)
     }
 
     /// Makes a slot of the old generation young again.
-    fn renew(&mut self, hash: u64, same: impl Fn(&Slot<V>) -> bool, charged: &mut usize) -> Option<V> {
+    fn renew(
+        &mut self,
+        hash: u64,
+        same: impl Fn(&Slot<V>) -> bool,
+        renewed: impl FnOnce(&V) -> V,
+        charged: &mut usize,
+    ) -> Option<V> {
         let slots = &mut self.old.slots;
         let found = |position: &usize| slots.get(*position).and_then(Option::as_ref).is_some_and(&same);
         let (position, _) = self.old.index.find_entry(hash, found).ok()?.remove();
         let slot = slots.get_mut(position)?.take()?;
-        let value = slot.value.clone();
+        let value = renewed(&slot.value);
         *charged += slot.bytes;
-        self.young.push(slot);
+        self.young.push(Slot { value: value.clone(), ..slot });
         self.next = self.young.slots.len();
         Some(value)
     }

@@ -10,6 +10,7 @@ use weir_otlp::{Attributes, ExponentialHistogramPoint, HistogramPoint, NumberPoi
 use crate::cache::{DeltaTarget, Target};
 use crate::delta::{self, DeltaKey, Explicit, Interval, Total};
 use crate::exemplars::exemplars;
+use crate::kept::Kept;
 use crate::labels::Draft;
 use crate::native::{Exponential, Overall, custom};
 use crate::points::{MIXED, NO_RECORDED_VALUE, check_bounds, check_buckets, classic, required};
@@ -150,7 +151,7 @@ impl<M: Make> Translator<M> {
         attributes: Attributes<'_>,
         bounds: impl Iterator<Item = f64>,
         owner: &Owner<'_, M>,
-        make: impl FnOnce(&mut Self, &mut Draft) -> Result<Vec<Arc<M::Series>>, Problem>,
+        make: impl FnOnce(&mut Self, &mut Draft) -> Result<Vec<Kept<M::Series>>, Problem>,
     ) -> Result<Arc<DeltaTarget<M::Series>>, Problem> {
         let made = |this: &mut Self, draft: &mut Draft| {
             let key = key(kind, &owner.family.name, draft);

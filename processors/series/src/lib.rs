@@ -16,6 +16,7 @@ mod delta;
 mod deltas;
 mod exemplars;
 mod fate;
+mod kept;
 mod labels;
 mod names;
 mod native;
@@ -29,6 +30,7 @@ mod translate;
 
 pub use delta::{DeltaKey, DeltaLimits, DeltaStateError};
 pub use fate::Fate;
+pub use kept::Kept;
 pub use options::{Options, Promote, Strategy};
 pub use refusal::{Reason, Refused};
 pub use series::{Kind, Make, Metadata, Number, Point, Rich, STALE, Sample};

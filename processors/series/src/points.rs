@@ -11,6 +11,7 @@ use weir_remote_write::{Exemplar, Histogram};
 use crate::cache::Target;
 use crate::delta::Accumulators;
 use crate::exemplars::exemplars;
+use crate::kept::Kept;
 use crate::labels::{Draft, NAME};
 use crate::native::{Exponential, Overall, custom};
 use crate::refusal::Reason;
@@ -86,7 +87,7 @@ impl<M: Make> Translator<M> {
 
     /// The series of a point that has one.
     #[inline]
-    fn one(&mut self, attributes: Attributes<'_>, owner: &Owner<'_, M>) -> Result<Arc<M::Series>, Problem> {
+    fn one(&mut self, attributes: Attributes<'_>, owner: &Owner<'_, M>) -> Result<Kept<M::Series>, Problem> {
         let raw = self.options.key(attributes)?;
         match self.cache.get_target(&owner.context, &raw) {
             Ok(Target::One(series)) => Ok(series),
@@ -102,7 +103,7 @@ impl<M: Make> Translator<M> {
         owner: &Owner<'_, M>,
         hash: u64,
         raw: &[u8],
-    ) -> Result<Arc<M::Series>, Problem> {
+    ) -> Result<Kept<M::Series>, Problem> {
         let mut draft = self.draft(attributes, owner)?;
         self.make.point(&owner.resource.tenant, true);
         let series = self.named(&mut draft, owner, "")?;
@@ -174,7 +175,7 @@ impl<M: Make> Translator<M> {
         bounds: F64s<'_>,
         draft: &mut Draft,
         owner: &Owner<'_, M>,
-    ) -> Result<Vec<Arc<M::Series>>, Problem> {
+    ) -> Result<Vec<Kept<M::Series>>, Problem> {
         check_bounds(bounds.iter())?;
         let mut group = vec![self.named(draft, owner, "_sum")?, self.named(draft, owner, "_count")?];
         // The last bucket says the same as a bound of infinity.
@@ -247,8 +248,8 @@ impl<M: Make> Translator<M> {
         attributes: Attributes<'_>,
         numbers: impl Iterator<Item = f64>,
         owner: &Owner<'_, M>,
-        make: impl FnOnce(&mut Self, &mut Draft) -> Result<Vec<Arc<M::Series>>, Problem>,
-    ) -> Result<Arc<Vec<Arc<M::Series>>>, Problem> {
+        make: impl FnOnce(&mut Self, &mut Draft) -> Result<Vec<Kept<M::Series>>, Problem>,
+    ) -> Result<Arc<Vec<Kept<M::Series>>>, Problem> {
         let made = |this: &mut Self, draft: &mut Draft| Ok(Target::Many(Arc::new(make(this, draft)?)));
         match self.target(attributes, numbers, owner, made)? {
             Target::Many(group) => Ok(group),
@@ -301,16 +302,17 @@ impl<M: Make> Translator<M> {
         draft: &mut Draft,
         owner: &Owner<'_, M>,
         suffix: &str,
-    ) -> Result<Arc<M::Series>, Reason> {
+    ) -> Result<Kept<M::Series>, Reason> {
         draft.set(NAME, format!("{}{suffix}", owner.family.name));
         let labels: Vec<_> = draft.iter().collect();
-        self.make.series(&labels, &owner.family.made).map(Arc::new)
+        let made = self.make.series(&labels, &owner.family.made)?;
+        Ok(self.cache.keep(made))
     }
 }
 
 /// Appends the samples of a histogram: `series` as [`Translator::buckets`] makes them, the exemplars of each bucket.
 pub(crate) fn classic<S>(
-    series: &[Arc<S>],
+    series: &[Kept<S>],
     overall: &Overall,
     counts: impl Iterator<Item = u64>,
     exemplars: Vec<Vec<Exemplar>>,
@@ -353,7 +355,7 @@ pub(crate) fn check_bounds(mut bounds: impl Iterator<Item = f64>) -> Result<(), 
 }
 
 /// Appends samples of one point.
-fn pusher<S>(flags: u32, time: u64, start: u64, out: &mut Out<'_, S>) -> impl FnMut(&Arc<S>, f64, Vec<Exemplar>) {
+fn pusher<S>(flags: u32, time: u64, start: u64, out: &mut Out<'_, S>) -> impl FnMut(&Kept<S>, f64, Vec<Exemplar>) {
     out.took(time);
     let stale = flags & NO_RECORDED_VALUE != 0;
     let (timestamp_ms, start_timestamp_ms) = (millis(time), millis(start));

@@ -1,11 +1,11 @@
 //! What a resource and a scope add to the labels of their points.
 
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
 use weir_otlp::{Attributes, Error, Resource, Scope};
 
 use crate::cache::Cache;
+use crate::kept::Kept;
 use crate::labels::{Draft, NAME};
 use crate::names::label_name;
 use crate::options::Options;
@@ -49,7 +49,8 @@ pub(crate) struct ResourceLabels<S> {
 pub(crate) struct TargetInfo<S> {
     /// The hash of its labels.
     pub(crate) hash: u64,
-    pub(crate) series: Arc<S>,
+    /// Counted alone: it stays where it is as long as its resource is met.
+    pub(crate) series: Kept<S>,
 }
 
 /// What a scope adds.
@@ -162,7 +163,7 @@ fn target_info<M: Make>(
     (tenant, &labels).hash(&mut hasher);
     make.point(tenant, false);
     let family = make.family(Metadata { name: TARGET_INFO, kind: Kind::Gauge, help: "Target metadata", unit: "" })?;
-    Ok(TargetInfo { hash: hasher.finish(), series: Arc::new(make.series(&labels, &family)?) })
+    Ok(TargetInfo { hash: hasher.finish(), series: Kept::alone(make.series(&labels, &family)?) })
 }
 
 impl ScopeLabels {

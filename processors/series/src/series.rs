@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use weir_remote_write::{Exemplar, Histogram, Points};
 
+use crate::kept::Kept;
 use crate::refusal::Reason;
 
 /// What a user of this crate keeps of a family and of a series; made once, while it is remembered.
@@ -67,7 +68,7 @@ pub enum Sample<S> {
     /// A number and nothing else, which is what nearly all are: no allocation of its own.
     Plain {
         /// The series.
-        series: Arc<S>,
+        series: Kept<S>,
         /// The number; [`STALE`] says that the series has ended for now.
         point: Number,
     },
@@ -82,7 +83,7 @@ pub use weir_remote_write::Sample as Number;
 #[derive(Debug)]
 pub struct Rich<S> {
     /// The series.
-    pub series: Arc<S>,
+    pub series: Kept<S>,
     /// What it is.
     pub point: Point,
     /// Single measurements behind it.
@@ -102,7 +103,7 @@ pub enum Point {
 impl<S> Sample<S> {
     /// The smallest form of a sample.
     #[inline]
-    pub(crate) fn new(series: Arc<S>, point: Point, exemplars: Vec<Exemplar>) -> Self {
+    pub(crate) fn new(series: Kept<S>, point: Point, exemplars: Vec<Exemplar>) -> Self {
         match point {
             Point::Number(point) if exemplars.is_empty() => Self::Plain { series, point },
             point => Self::Rich(Arc::new(Rich { series, point, exemplars })),
@@ -111,7 +112,7 @@ impl<S> Sample<S> {
 
     /// The series.
     #[inline]
-    pub fn series(&self) -> &Arc<S> {
+    pub fn series(&self) -> &S {
         match self {
             Self::Plain { series, .. } => series,
             Self::Rich(rich) => &rich.series,

@@ -16,6 +16,7 @@
 mod decoded;
 mod error;
 pub mod headers;
+mod order;
 mod points;
 mod series;
 mod snappy;

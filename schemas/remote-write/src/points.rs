@@ -167,6 +167,15 @@ impl Points<'_> {
         }
     }
 
+    /// When the first of them was taken, in milliseconds since 1970.
+    #[inline]
+    pub(crate) fn first_ms(&self) -> i64 {
+        match self {
+            Self::Samples(samples) => samples.first().map_or(0, |sample| sample.timestamp_ms),
+            Self::Histograms(histograms) => histograms.first().map_or(0, |histogram| histogram.timestamp_ms),
+        }
+    }
+
     /// Not fewer bytes than either version writes.
     pub(crate) fn bytes_max(&self) -> usize {
         match self {

@@ -4,14 +4,19 @@ use std::hash::BuildHasher;
 use std::ops::Range;
 use std::sync::Arc;
 
+use foldhash::quality::FixedState;
+
 use crate::points::{Exemplar, Points};
-use crate::symbols::{Held, Symbol, Symbols};
-use crate::wire::{bytes_key, put_bytes, put_uint, put_varint};
+use crate::symbols::{Symbol, Symbols};
+use crate::wire::{put_bytes, put_uint, varint_len};
 use crate::{SeriesError, points};
 
 /// The longest labels of one series, or texts of one family: 1 MiB, a tenth of
 /// what receivers commonly take as a whole request.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
+
+/// What comes from memory at once.
+const LINE_BYTES: usize = 64;
 
 /// The type of a metric, under the numbers of both versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, prost::Enumeration)]
@@ -39,8 +44,13 @@ pub enum MetricType {
 #[derive(Debug)]
 pub struct Family {
     kind: MetricType,
-    /// Name, help and unit in a `prometheus.MetricMetadata`.
-    texts: Texts,
+    symbols: Arc<Symbols>,
+    /// Name, help and unit.
+    held: [Symbol; 3],
+    /// A whole `prometheus.MetricMetadata`.
+    encoded: Box<[u8]>,
+    /// Where help and unit are in it, with their lengths in front; nowhere if empty.
+    texts: [Range<usize>; 2],
 }
 
 impl Family {
@@ -56,19 +66,19 @@ impl Family {
         unit: &str,
     ) -> Result<Self, SeriesError> {
         check_length([name, help, unit].into_iter())?;
-        let mut encoded = Encoded::default();
-        put_uint(&mut encoded.bytes, 1, u64::from((kind as i32).unsigned_abs()));
-        encoded.put(2, name);
-        encoded.put(4, help);
-        encoded.put(5, unit);
-        let texts = encoded.keep(symbols, [name, help, unit].into_iter())?;
-        Ok(Self { kind, texts })
+        let mut encoded = Vec::new();
+        put_uint(&mut encoded, 1, u64::from((kind as i32).unsigned_abs()));
+        put_text(&mut encoded, 2, name);
+        let texts = [(4, help), (5, unit)].map(|(field, text)| put_text(&mut encoded, field, text));
+        let mut held = [Symbol::EMPTY; 3];
+        held.copy_from_slice(&symbols.hold([name, help, unit].into_iter())?);
+        Ok(Self { kind, symbols: Arc::clone(symbols), held, encoded: encoded.into(), texts })
     }
 
     /// Bytes this family takes in memory, its symbols apart.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.texts.heap_bytes()
+        size_of::<Self>() + self.encoded.len()
     }
 
     pub(crate) fn kind(&self) -> u64 {
@@ -77,16 +87,24 @@ impl Family {
 
     /// The whole `prometheus.MetricMetadata`.
     pub(crate) fn v1(&self) -> &[u8] {
-        &self.texts.encoded
+        &self.encoded
     }
 
     pub(crate) fn name(&self) -> Symbol {
-        self.texts.symbol(0)
+        self.held[0]
     }
 
     /// Help and unit, each with its length in front of its text.
     pub(crate) fn help_and_unit(&self) -> [(Symbol, &[u8]); 2] {
-        [1, 2].map(|i| (self.texts.symbol(i), self.texts.text(i)))
+        let [_, help, unit] = self.held;
+        let [help_at, unit_at] = &self.texts;
+        [(help, help_at), (unit, unit_at)].map(|(held, at)| (held, self.encoded.get(at.clone()).unwrap_or_default()))
+    }
+}
+
+impl Drop for Family {
+    fn drop(&mut self) {
+        self.symbols.release(self.held.into_iter());
     }
 }
 
@@ -95,8 +113,12 @@ impl Family {
 pub struct Series {
     hash: u64,
     family: Arc<Family>,
-    /// Labels as field 1 of a `prometheus.TimeSeries`; names and values alternate.
-    texts: Texts,
+    symbols: Arc<Symbols>,
+    /// The symbols of names and values, which alternate; then the labels as field 1 of a
+    /// `prometheus.TimeSeries`. In one piece: a series that was met long ago has to come from memory.
+    bytes: Box<[u8]>,
+    /// Where the labels begin.
+    labels: usize,
 }
 
 impl Series {
@@ -107,19 +129,44 @@ impl Series {
     pub fn new(symbols: &Arc<Symbols>, labels: &[(&str, &str)], family: Arc<Family>) -> Result<Self, SeriesError> {
         let texts = || labels.iter().flat_map(|&(name, value)| [name, value]);
         check_length(texts())?;
-        let mut encoded = Encoded::default();
+        let held = symbols.hold(texts())?;
+        let mut bytes: Vec<u8> = held.into_iter().flat_map(Symbol::to_bytes).collect();
+        let start = bytes.len();
+        let mut label = Vec::new();
         for &(name, value) in labels {
-            encoded.put_label(name, value);
+            label.clear();
+            put_text(&mut label, 1, name);
+            put_text(&mut label, 2, value);
+            put_bytes(&mut bytes, 1, &label);
         }
-        let texts = encoded.keep(symbols, texts())?;
-        let hash = foldhash::quality::FixedState::default().hash_one(&texts.encoded);
-        Ok(Self { hash, family, texts })
+        let hash = FixedState::default().hash_one(bytes.get(start..).unwrap_or_default());
+        Ok(Self { hash, family, symbols: Arc::clone(symbols), bytes: bytes.into(), labels: start })
     }
 
     /// Hash of the labels, the same for the same labels in every process of this version.
+    #[inline]
     #[must_use]
     pub fn hash(&self) -> u64 {
         self.hash
+    }
+
+    /// Has a part of a series come from memory: see [`crate::v1::fetch`].
+    #[inline]
+    pub(crate) fn fetch(&self, part: Range<usize>) -> u8 {
+        let bytes = self.bytes.get(part).unwrap_or_default();
+        bytes.iter().step_by(LINE_BYTES).chain(bytes.last()).fold(0, |all, byte| all ^ byte)
+    }
+
+    /// Where its symbols are.
+    #[inline]
+    pub(crate) fn symbols_at(&self) -> Range<usize> {
+        0..self.labels
+    }
+
+    /// Where its labels are.
+    #[inline]
+    pub(crate) fn labels_at(&self) -> Range<usize> {
+        self.labels..self.bytes.len()
     }
 
     /// The metric it belongs to.
@@ -131,24 +178,43 @@ impl Series {
     /// Bytes this series takes in memory, its family and symbols apart.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.texts.heap_bytes()
+        size_of::<Self>() + self.bytes.len()
     }
 
     /// Labels as field 1 of a `prometheus.TimeSeries`.
     #[inline]
     pub(crate) fn v1(&self) -> &[u8] {
-        &self.texts.encoded
+        self.bytes.get(self.labels_at()).unwrap_or_default()
     }
 
     #[inline]
-    pub(crate) fn symbols(&self) -> &[Symbol] {
-        self.texts.held.list()
+    pub(crate) fn symbols(&self) -> impl ExactSizeIterator<Item = Symbol> {
+        let (symbols, _) = self.bytes.get(self.symbols_at()).unwrap_or_default().as_chunks();
+        symbols.iter().map(|symbol| Symbol::from_bytes(*symbol))
     }
 
-    /// Name or value number `i`, with its length in front.
-    #[inline]
+    /// Name or value number `i`, with its length in front; nothing if it is empty.
     pub(crate) fn text(&self, i: usize) -> &[u8] {
-        self.texts.text(i)
+        let mut labels = self.v1();
+        for _ in 0..i / 2 {
+            take_field(&mut labels);
+        }
+        let Some((_, mut label)) = take_field(&mut labels) else { return &[] };
+        // Behind the key and length of the label's own field.
+        take_length(&mut label);
+        let wanted = if i.is_multiple_of(2) { 1 } else { 2 };
+        while let Some((field, text)) = take_field(&mut label) {
+            if field == wanted {
+                return text;
+            }
+        }
+        &[]
+    }
+}
+
+impl Drop for Series {
+    fn drop(&mut self) {
+        self.symbols.release(self.symbols());
     }
 }
 
@@ -163,67 +229,38 @@ pub fn bytes_max(series: &Series, points: Points<'_>, exemplars: &[Exemplar]) ->
     12 + series.v1().len() + refs + family + points.bytes_max() + exemplars
 }
 
-/// Texts of a message, encoded once, each with its symbol.
-#[derive(Debug)]
-struct Texts {
-    encoded: Box<[u8]>,
-    /// Where each text is in `encoded`, with its length in front; nowhere if empty.
-    spans: Box<[Range<u32>]>,
-    held: Held,
+/// Appends a string field; an empty one is left out, as everywhere in proto3. Returns where it is, with its length in
+/// front.
+fn put_text(buf: &mut Vec<u8>, field: u8, text: &str) -> Range<usize> {
+    if text.is_empty() {
+        return 0..0;
+    }
+    put_bytes(buf, field, text.as_bytes());
+    buf.len() - text.len() - varint_len(text.len() as u64)..buf.len()
 }
 
-impl Texts {
-    fn symbol(&self, i: usize) -> Symbol {
-        self.held.list().get(i).copied().unwrap_or(Symbol::EMPTY)
-    }
-
-    #[inline]
-    fn text(&self, i: usize) -> &[u8] {
-        let span = self.spans.get(i).map(|span| span.start as usize..span.end as usize);
-        span.and_then(|span| self.encoded.get(span)).unwrap_or_default()
-    }
-
-    fn heap_bytes(&self) -> usize {
-        self.encoded.len() + self.spans.len() * (size_of::<Range<u32>>() + size_of::<Symbol>())
-    }
+/// Takes a length-delimited field off the front: its number, and its value with its length in front.
+fn take_field<'a>(bytes: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
+    let (key, after) = bytes.split_first()?;
+    let mut value = after;
+    let length = take_length(&mut value);
+    let (field, rest) = after.split_at_checked(after.len() - value.len() + length)?;
+    *bytes = rest;
+    Some((key >> 3, field))
 }
 
-/// `Texts` while they are put together.
-#[derive(Default)]
-struct Encoded {
-    bytes: Vec<u8>,
-    spans: Vec<Range<usize>>,
-}
-
-impl Encoded {
-    /// Appends a string field; an empty one is left out, as everywhere in proto3.
-    fn put(&mut self, field: u8, text: &str) {
-        if text.is_empty() {
-            self.spans.push(0..0);
-            return;
+/// Takes a length off the front.
+fn take_length(bytes: &mut &[u8]) -> usize {
+    let mut length = 0;
+    for shift in (0..).step_by(7) {
+        let Some((byte, rest)) = bytes.split_first() else { break };
+        *bytes = rest;
+        length |= usize::from(byte & 0x7f) << shift;
+        if *byte < 0x80 {
+            break;
         }
-        self.bytes.push(bytes_key(field));
-        let start = self.bytes.len();
-        put_varint(&mut self.bytes, text.len() as u64);
-        self.bytes.extend_from_slice(text.as_bytes());
-        self.spans.push(start..self.bytes.len());
     }
-
-    fn put_label(&mut self, name: &str, value: &str) {
-        let mut label = Self::default();
-        label.put(1, name);
-        label.put(2, value);
-        put_bytes(&mut self.bytes, 1, &label.bytes);
-        let at = self.bytes.len() - label.bytes.len();
-        self.spans.extend(label.spans.iter().map(|span| span.start + at..span.end + at));
-    }
-
-    fn keep<'a>(self, symbols: &Arc<Symbols>, texts: impl Iterator<Item = &'a str>) -> Result<Texts, SeriesError> {
-        let narrow = |span: &Range<usize>| Ok(u32::try_from(span.start)?..u32::try_from(span.end)?);
-        let spans: Result<_, std::num::TryFromIntError> = self.spans.iter().map(narrow).collect();
-        let spans = spans.map_err(|_| too_long(self.bytes.len()))?;
-        Ok(Texts { encoded: self.bytes.into(), spans, held: Held::new(symbols, texts)? })
-    }
+    length
 }
 
 fn check_length<'a>(texts: impl Iterator<Item = &'a str>) -> Result<(), SeriesError> {

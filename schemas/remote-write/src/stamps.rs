@@ -19,12 +19,14 @@ struct Stamp {
     number: u32,
 }
 
-impl Stamps {
-    pub(crate) fn new() -> Self {
+impl Default for Stamps {
+    fn default() -> Self {
         // A default stamp has number 0, which no request owns.
         Self { stamps: Vec::new(), first: 1, next: 1 }
     }
+}
 
+impl Stamps {
     /// The number of `symbol` in this request, if it has one.
     #[inline]
     pub(crate) fn get(&self, symbol: Symbol) -> Option<u32> {
@@ -71,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_symbol_is_known_until_the_next_request() {
-        let mut stamps = Stamps::new();
+        let mut stamps = Stamps::default();
         assert_eq!(stamps.get(A), None);
         assert_eq!(stamps.skip(), 0);
         assert_eq!(stamps.add(A), 1);
@@ -83,7 +85,7 @@ mod tests {
 
     #[test]
     fn another_user_of_the_slot_is_another_symbol() {
-        let mut stamps = Stamps::new();
+        let mut stamps = Stamps::default();
         stamps.add(A);
         let later = Symbol { serial: 8, ..A };
         assert_eq!(stamps.get(later), None);
@@ -92,7 +94,7 @@ mod tests {
 
     #[test]
     fn numbers_begin_again_before_they_overflow() {
-        let mut stamps = Stamps::new();
+        let mut stamps = Stamps::default();
         stamps.add(A);
         stamps.next = u32::MAX / 2 + 1;
         stamps.clear();

@@ -37,6 +37,19 @@ pub(crate) struct Symbol {
 impl Symbol {
     /// The empty string, the same in all `Symbols`.
     pub(crate) const EMPTY: Self = Self { slot: 0, serial: 0 };
+
+    /// The symbol as it is kept among bytes.
+    pub(crate) fn to_bytes(self) -> [u8; size_of::<Self>()] {
+        (u64::from(self.serial) << 32 | u64::from(self.slot)).to_le_bytes()
+    }
+
+    /// The symbol that was kept among bytes.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half is the slot")]
+    pub(crate) fn from_bytes(bytes: [u8; size_of::<Self>()]) -> Self {
+        let both = u64::from_le_bytes(bytes);
+        Self { slot: both as u32, serial: (both >> 32) as u32 }
+    }
 }
 
 /// The strings of all live series of one worker, shared by its lanes.
@@ -62,42 +75,31 @@ impl Symbols {
         self.lock().bytes
     }
 
+    /// The symbols of texts in their order, each held until it is released as often as it was held.
+    ///
+    /// # Errors
+    /// There is no room; then none is held.
+    pub(crate) fn hold<'a>(&self, texts: impl Iterator<Item = &'a str>) -> Result<Vec<Symbol>, SeriesError> {
+        let mut table = self.lock();
+        let mut held = Vec::with_capacity(texts.size_hint().0);
+        for text in texts {
+            let Some(symbol) = table.hold(text, self.bytes_max) else {
+                table.release(held.into_iter());
+                return Err(SeriesError::SymbolsFull { bytes_max: self.bytes_max });
+            };
+            held.push(symbol);
+        }
+        Ok(held)
+    }
+
+    /// Lets go of symbols that were held.
+    pub(crate) fn release(&self, held: impl Iterator<Item = Symbol>) {
+        self.lock().release(held);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Table> {
         // A panic elsewhere leaves at worst a string that is never let go.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Symbols in the order asked for, held until dropped.
-#[derive(Debug)]
-pub(crate) struct Held {
-    symbols: Arc<Symbols>,
-    list: Box<[Symbol]>,
-}
-
-impl Held {
-    pub(crate) fn new<'a>(symbols: &Arc<Symbols>, texts: impl Iterator<Item = &'a str>) -> Result<Self, SeriesError> {
-        let mut table = symbols.lock();
-        let mut list = Vec::with_capacity(texts.size_hint().0);
-        for text in texts {
-            let Some(symbol) = table.hold(text, symbols.bytes_max) else {
-                table.release(&list);
-                return Err(SeriesError::SymbolsFull { bytes_max: symbols.bytes_max });
-            };
-            list.push(symbol);
-        }
-        Ok(Self { symbols: Arc::clone(symbols), list: list.into() })
-    }
-
-    #[inline]
-    pub(crate) fn list(&self) -> &[Symbol] {
-        &self.list
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.symbols.lock().release(&self.list);
     }
 }
 
@@ -168,8 +170,8 @@ impl Table {
         Some(Symbol { slot, serial })
     }
 
-    fn release(&mut self, list: &[Symbol]) {
-        for &symbol in list.iter().filter(|&&symbol| symbol != Symbol::EMPTY) {
+    fn release(&mut self, held: impl Iterator<Item = Symbol>) {
+        for symbol in held.filter(|symbol| *symbol != Symbol::EMPTY) {
             let Some(entry) = self.slots.get_mut(symbol.slot as usize) else { continue };
             entry.holders -= 1;
             if entry.holders > 0 {

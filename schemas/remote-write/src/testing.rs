@@ -63,6 +63,11 @@ pub(crate) fn take_bits(series: &mut [TimeSeries]) -> Vec<u64> {
 }
 
 /// Labels of the same few names and values over and over, some empty, some not ASCII.
+pub(crate) fn first_ms(series: &TimeSeries) -> i64 {
+    let sample = series.samples.first().map(|sample| sample.timestamp_ms);
+    sample.or(series.histograms.first().map(|histogram| histogram.timestamp_ms)).unwrap_or(0)
+}
+
 pub(crate) fn labels() -> impl Strategy<Value = Labels> {
     let text = prop_oneof![
         3 => "[a-c]{0,2}",

@@ -4,6 +4,7 @@ mod messages;
 
 use prost::Message;
 
+use crate::order::Parts;
 use crate::points::{put_histograms, put_samples};
 use crate::stamps::Stamps;
 use crate::wire::{bytes_len, double_len, put_bytes, put_double, put_header, put_uint, uint_len};
@@ -15,20 +16,24 @@ pub const VERSION: &str = "0.1.0";
 /// The `Content-Type`, in the form every receiver of 1.0 knows.
 pub const CONTENT_TYPE: &str = "application/x-protobuf";
 
+/// Reads something of all that pushing a series takes, and does nothing with it: a series that was met long ago has
+/// to come from memory, and those of several come together if they are fetched before the first one is pushed.
+#[inline]
+pub fn fetch(series: &Series) {
+    std::hint::black_box(series.fetch(series.labels_at()));
+}
+
 /// Builds one request after another in the same buffers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Builder {
-    request: Vec<u8>,
+    series: Parts,
+    /// The metadata of families.
+    metadata: Vec<u8>,
     /// The time series at hand, after its labels.
     tail: Vec<u8>,
     families: Stamps,
+    request: Vec<u8>,
     counts: Counts,
-}
-
-impl Default for Builder {
-    fn default() -> Self {
-        Self { request: Vec::new(), tail: Vec::new(), families: Stamps::new(), counts: Counts::default() }
-    }
 }
 
 impl Builder {
@@ -53,10 +58,11 @@ impl Builder {
         if let Points::Histograms(histograms) = points {
             put_histograms(&mut self.tail, 4, histograms);
         }
-        let labels = series.v1();
-        put_header(&mut self.request, 1, labels.len() + self.tail.len());
-        self.request.extend_from_slice(labels);
-        self.request.extend_from_slice(&self.tail);
+        let (labels, buf) = (series.v1(), &mut self.series.bytes);
+        put_header(buf, 1, labels.len() + self.tail.len());
+        buf.extend_from_slice(labels);
+        buf.extend_from_slice(&self.tail);
+        self.series.end(points);
         self.counts.add(points, exemplars);
     }
 
@@ -65,14 +71,14 @@ impl Builder {
     pub fn push_metadata(&mut self, family: &Family) {
         if self.families.get(family.name()).is_none() {
             self.families.add(family.name());
-            put_bytes(&mut self.request, 3, family.v1());
+            put_bytes(&mut self.metadata, 3, family.v1());
         }
     }
 
     /// Length of the request so far, before snappy; exact.
     #[must_use]
     pub fn len_bytes(&self) -> usize {
-        self.request.len()
+        self.series.bytes.len() + self.metadata.len()
     }
 
     /// What the request holds so far.
@@ -81,15 +87,28 @@ impl Builder {
         self.counts
     }
 
-    /// The request so far; more may be pushed to it.
+    /// The request so far, in the order in which it was pushed; more may be pushed to it.
     #[must_use]
     pub fn finish(&mut self) -> &[u8] {
+        self.request.clear();
+        self.request.extend_from_slice(&self.series.bytes);
+        self.request.extend_from_slice(&self.metadata);
+        &self.request
+    }
+
+    /// The same, but for time series in order of their first points.
+    #[must_use]
+    pub fn finish_by_time(&mut self) -> &[u8] {
+        self.request.clear();
+        self.series.append_by_time(&mut self.request);
+        self.request.extend_from_slice(&self.metadata);
         &self.request
     }
 
     /// Begins the next request, keeping the buffers.
     pub fn clear(&mut self) {
-        self.request.clear();
+        self.series.clear();
+        self.metadata.clear();
         self.families.clear();
         self.counts = Counts::default();
     }

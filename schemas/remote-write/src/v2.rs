@@ -6,6 +6,7 @@ mod table;
 use prost::Message;
 
 use self::table::SymbolTable;
+use crate::order::Parts;
 use crate::points::{put_histograms, put_samples};
 use crate::wire::{bytes_len, double_len, put_double, put_header, put_uint, put_varint, uint_len};
 use crate::{Counts, DecodeError, Exemplar, Family, Points, Request, Series};
@@ -16,12 +17,17 @@ pub const VERSION: &str = "2.0.0";
 /// The `Content-Type`.
 pub const CONTENT_TYPE: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
 
+/// Fetches what pushing a series takes: see [`crate::v1::fetch`].
+#[inline]
+pub fn fetch(series: &Series) {
+    std::hint::black_box(series.fetch(series.symbols_at()));
+}
+
 /// Builds one request after another in the same buffers.
 #[derive(Debug)]
 pub struct Builder {
     symbols: SymbolTable,
-    /// All time series so far.
-    series: Vec<u8>,
+    series: Parts,
     /// Label references of the message at hand.
     refs: Vec<u8>,
     /// The time series at hand, after its labels.
@@ -34,7 +40,7 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             symbols: SymbolTable::new(),
-            series: Vec::new(),
+            series: Parts::default(),
             refs: Vec::new(),
             tail: Vec::new(),
             request: Vec::new(),
@@ -68,21 +74,23 @@ impl Builder {
         self.put_metadata(series.family());
 
         self.refs.clear();
-        for (i, &symbol) in series.symbols().iter().enumerate() {
+        for (i, symbol) in series.symbols().enumerate() {
             let number = self.symbols.number(symbol, || series.text(i));
             put_varint(&mut self.refs, u64::from(number));
         }
         let refs_len = refs_field_len(&self.refs);
-        put_header(&mut self.series, 5, refs_len + self.tail.len());
-        put_refs(&mut self.series, &self.refs);
-        self.series.extend_from_slice(&self.tail);
+        let buf = &mut self.series.bytes;
+        put_header(buf, 5, refs_len + self.tail.len());
+        put_refs(buf, &self.refs);
+        buf.extend_from_slice(&self.tail);
+        self.series.end(points);
         self.counts.add(points, exemplars);
     }
 
     /// Length of the request so far, before snappy; exact.
     #[must_use]
     pub fn len_bytes(&self) -> usize {
-        self.symbols.encoded().len() + self.series.len()
+        self.symbols.encoded().len() + self.series.bytes.len()
     }
 
     /// What the request holds so far.
@@ -91,14 +99,23 @@ impl Builder {
         self.counts
     }
 
-    /// The request so far; more may be pushed to it.
+    /// The request so far, in the order in which it was pushed; more may be pushed to it.
     ///
     /// Symbols come first, for receivers that resolve references while they read.
     #[must_use]
     pub fn finish(&mut self) -> &[u8] {
         self.request.clear();
         self.request.extend_from_slice(self.symbols.encoded());
-        self.request.extend_from_slice(&self.series);
+        self.request.extend_from_slice(&self.series.bytes);
+        &self.request
+    }
+
+    /// The same, but for time series in order of their first points.
+    #[must_use]
+    pub fn finish_by_time(&mut self) -> &[u8] {
+        self.request.clear();
+        self.request.extend_from_slice(self.symbols.encoded());
+        self.series.append_by_time(&mut self.request);
         &self.request
     }
 

@@ -25,6 +25,15 @@ impl Version {
         }
     }
 
+    /// Has what a series takes come from memory.
+    #[inline]
+    fn fetch(self, series: &Series) {
+        match self {
+            Self::V1 => v1::fetch(series),
+            Self::V2 => v2::fetch(series),
+        }
+    }
+
     /// What its requests call it.
     pub(crate) fn header(self) -> &'static str {
         match self {
@@ -33,6 +42,9 @@ impl Version {
         }
     }
 }
+
+/// How many series are fetched together: about as many as a core has on their way from memory at once.
+const TOGETHER: usize = 16;
 
 /// Builds one request after the other in the same buffers.
 #[derive(Debug, Default)]
@@ -43,43 +55,33 @@ pub(crate) struct Encoder {
 }
 
 impl Encoder {
-    /// Takes as many items from the front as fit `max_bytes` before compression, at least one, to
-    /// `samples`, oldest first; returns them as a request.
+    /// Takes as many items from the front as fit `max_bytes` before compression, at least one; returns how many, and
+    /// them as a request, oldest first.
     pub(crate) fn fill(
         &mut self,
         version: Version,
         place: usize,
         items: &[Item<Sample>],
         max_bytes: usize,
-        samples: &mut Vec<Sample>,
-    ) -> Bytes {
+    ) -> (usize, Bytes) {
         self.clear();
-        for Item { value: sample, .. } in items {
-            // What has no form for this endpoint was not emitted to it.
-            let Some(series) = sample.series().form(place) else { continue };
-            let bytes = bytes_max(series, sample.points(), sample.exemplars());
-            if !samples.is_empty() && self.len_bytes(version) + bytes > max_bytes {
-                break;
+        let mut taken = 0;
+        for (number, Item { value: sample, .. }) in items.iter().enumerate() {
+            if number.is_multiple_of(TOGETHER) {
+                let soon = items.get(number..).unwrap_or_default().iter().take(TOGETHER);
+                soon.filter_map(|item| item.value.series().form(place)).for_each(|series| version.fetch(series));
             }
-            self.push(version, series, sample);
-            samples.push(sample.clone());
-        }
-        if samples.is_sorted_by_key(Sample::timestamp_ms) {
-            return self.compress(version);
-        }
-        samples.sort_by_key(Sample::timestamp_ms);
-        self.encode(version, place, samples)
-    }
-
-    /// Samples as a request.
-    pub(crate) fn encode(&mut self, version: Version, place: usize, samples: &[Sample]) -> Bytes {
-        self.clear();
-        for sample in samples {
+            // What has no form for this endpoint was not emitted to it.
             if let Some(series) = sample.series().form(place) {
+                let bytes = bytes_max(series, sample.points(), sample.exemplars());
+                if taken > 0 && self.len_bytes(version) + bytes > max_bytes {
+                    break;
+                }
                 self.push(version, series, sample);
             }
+            taken += 1;
         }
-        self.compress(version)
+        (taken, self.compress(version))
     }
 
     fn push(&mut self, version: Version, series: &Series, sample: &Sample) {
@@ -107,8 +109,8 @@ impl Encoder {
 
     fn compress(&mut self, version: Version) -> Bytes {
         let request = match version {
-            Version::V1 => self.v1.finish(),
-            Version::V2 => self.v2.finish(),
+            Version::V1 => self.v1.finish_by_time(),
+            Version::V2 => self.v2.finish_by_time(),
         };
         let mut body = Vec::new();
         if let Err(error) = self.compressor.compress(request, &mut body) {

@@ -131,6 +131,18 @@ async fn a_retry_is_of_one_tenants_request_alone() {
     assert_eq!((batches.partition.front().position, batches.refused()), (6, vec![]));
 }
 
+/// Scenario: the outside does not know the form of a request, which its sink learns from the answer.
+#[tokio::test(start_paused = true)]
+async fn what_is_to_be_packed_anew_is_at_once_and_halves_stay_halves() {
+    let split = (1, Next::Split { reason: "bad" });
+    let began = Instant::now();
+    let (got, batches) = delivered(&INTERLEAVED, &[(1, Next::Repack), split, (1, Next::Repack)]).await;
+    let got: Vec<String> = got.iter().map(|request| request.iter().map(|(_, what)| *what).collect()).collect();
+    assert_eq!(got, ["ace", "ace", "a", "a", "ce", "bd", "f"]);
+    assert_eq!(began.elapsed(), Duration::ZERO, "nothing is waited for");
+    assert_eq!((batches.partition.front().position, batches.refused()), (6, vec![]));
+}
+
 /// Guards: what is refused of one tenant's request is looked for among its items, and the others' are not sent again.
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_of_one_tenants_items_alone() {

@@ -1,7 +1,22 @@
 use super::*;
 
+/// Symbols that are let go of with whoever has them, as those of a series are.
+struct Held(Arc<Symbols>, Vec<Symbol>);
+
+impl Held {
+    fn list(&self) -> &[Symbol] {
+        &self.1
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.release(self.1.drain(..));
+    }
+}
+
 fn held(symbols: &Arc<Symbols>, texts: &[&str]) -> Held {
-    Held::new(symbols, texts.iter().copied()).unwrap()
+    Held(Arc::clone(symbols), symbols.hold(texts.iter().copied()).unwrap())
 }
 
 #[test]
@@ -37,7 +52,7 @@ fn a_slot_let_go_is_used_again_under_another_serial() {
 fn what_does_not_fit_leaves_nothing_behind() {
     let symbols = Symbols::new(2 * ENTRY_BYTES + 6);
     let kept = held(&symbols, &["abc"]);
-    let full = Held::new(&symbols, ["abc", "def", "g"].into_iter()).unwrap_err();
+    let full = symbols.hold(["abc", "def", "g"].into_iter()).unwrap_err();
     assert_eq!(full, SeriesError::SymbolsFull { bytes_max: 2 * ENTRY_BYTES + 6 });
     assert_eq!(symbols.bytes(), ENTRY_BYTES + 3);
     assert_eq!(held(&symbols, &["abc", "def"]).list()[0], kept.list()[0]);
@@ -50,7 +65,7 @@ fn churn_reuses_slots_instead_of_growing() {
     let symbols = Symbols::new(1 << 20);
     for round in 0..1000 {
         let texts: Vec<String> = (0..10).map(|i| format!("{round}-{i}")).collect();
-        let held = Held::new(&symbols, texts.iter().map(String::as_str)).unwrap();
+        let held = held(&symbols, &texts.iter().map(String::as_str).collect::<Vec<_>>());
         assert!(held.list().iter().all(|symbol| symbol.slot <= 10));
     }
     assert_eq!(symbols.lock().slots.len(), 11);
@@ -74,4 +89,10 @@ fn lanes_share_symbols_and_let_all_of_them_go() {
         }
     });
     assert_eq!(symbols.bytes(), "common".len() + ENTRY_BYTES);
+}
+
+#[test]
+fn a_symbol_comes_back_from_its_bytes() {
+    let symbol = Symbol { slot: 0x0102_0304, serial: 0xf506_0708 };
+    assert_eq!(Symbol::from_bytes(symbol.to_bytes()), symbol);
 }

@@ -1,7 +1,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{Input, from_hex, golden_counter, golden_exponential, golden_latency, input, owned, take_bits};
+use crate::testing::{
+    Input, first_ms, from_hex, golden_counter, golden_exponential, golden_latency, input, owned, take_bits,
+};
 use crate::{FamilyMetadata, Metadata, MetricType, Sample, Symbols, TimeSeries, bytes_max};
 
 /// Captured from Prometheus 3.13.5 by golden/main.go.
@@ -73,7 +75,11 @@ proptest! {
             let mut want: Vec<_> = inputs.iter().map(expected).collect();
             prop_assert_eq!(take_bits(&mut got.series), take_bits(&mut want));
             prop_assert_eq!(builder.counts().exemplars, want.iter().map(|s| s.exemplars.len()).sum());
-            prop_assert_eq!(got.series, want);
+            prop_assert_eq!(&got.series, &want);
+            let mut by_time = decode(builder.finish_by_time()).unwrap().series;
+            take_bits(&mut by_time);
+            want.sort_by_key(first_ms);
+            prop_assert_eq!(by_time, want);
             let got_names: Vec<_> = got.families.into_iter().map(|family| family.name).collect();
             prop_assert_eq!(got_names, names, "once a request and name");
         }

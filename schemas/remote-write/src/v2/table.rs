@@ -27,7 +27,7 @@ impl SymbolTable {
     pub(super) fn new() -> Self {
         let mut table = Self {
             encoded: Vec::new(),
-            stamps: Stamps::new(),
+            stamps: Stamps::default(),
             texts: HashTable::new(),
             hasher: foldhash::fast::RandomState::default(),
         };

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 
 use super::messages::resolve;
 use super::*;
-use crate::testing::{Input, from_hex, golden_counter, golden_custom, golden_latency, input, owned, take_bits};
+use crate::testing::{
+    Input, first_ms, from_hex, golden_counter, golden_custom, golden_latency, input, owned, take_bits,
+};
 use crate::{Metadata, Sample, Symbols, TimeSeries, bytes_max};
 
 /// Captured from Prometheus 3.13.5 by golden/main.go, with symbols in the order a `Builder` uses.
@@ -68,7 +70,11 @@ proptest! {
             let histograms = want.iter().map(|series| series.histograms.len()).sum();
             let exemplars = want.iter().map(|series| series.exemplars.len()).sum();
             prop_assert_eq!(builder.counts(), Counts { samples, histograms, exemplars });
-            prop_assert_eq!(got.series, want);
+            prop_assert_eq!(&got.series, &want);
+            let mut by_time = decode(builder.finish_by_time()).unwrap().series;
+            take_bits(&mut by_time);
+            want.sort_by_key(first_ms);
+            prop_assert_eq!(by_time, want);
         }
     }
 
@@ -163,7 +169,7 @@ fn buffers_do_not_grow_for_known_series() {
             builder.push(series, Points::Samples(&[sample]), &[]);
         }
         let len = builder.finish().len();
-        let buffers = [&builder.series, &builder.refs, &builder.tail, &builder.request];
+        let buffers = [&builder.series.bytes, &builder.refs, &builder.tail, &builder.request];
         (len, buffers.map(Vec::capacity))
     });
     assert_eq!(requests[0], requests[1]);

@@ -156,8 +156,13 @@ fn sink(name: &str, config: &Config, place: usize, endpoint: &Endpoint) -> Findi
     let tried = runtime().and_then(|runtime| {
         let remote = Remote::new(config, place, &Instruments::default())?;
         let mut sink = RemoteWriteSink::new(&remote);
-        sink.pack(&[]);
-        Ok(runtime.block_on(sink.deliver()))
+        loop {
+            sink.pack(&[]);
+            match runtime.block_on(sink.deliver()) {
+                Err(error) if error.next() == Next::Repack => {}
+                delivered => return Ok(delivered),
+            }
+        }
     });
     let (outcome, message) = match tried {
         Ok(Ok(())) => (Outcome::Ok, "took a request without samples".to_owned()),
@@ -173,7 +178,7 @@ fn judged(error: &weir_metrics::DeliverError) -> (Outcome, String) {
     match error.next() {
         // It has read the request, and wants samples in it.
         Next::Reject { .. } | Next::Split { .. } => (Outcome::Ok, format!("answers: {told}")),
-        Next::Retry { .. } => (Outcome::Problem, format!("{told}: is it up, and is the URL right?")),
+        Next::Retry { .. } | Next::Repack => (Outcome::Problem, format!("{told}: is it up, and is the URL right?")),
         Next::Blocked => (Outcome::Problem, format!("{told}: look at its credentials and its URL")),
     }
 }
