@@ -110,7 +110,7 @@ fn render(sample: &Sample<String>) -> String {
 
 #[test]
 fn a_sample_is_as_small_as_a_number_with_its_series_and_times() {
-    assert_eq!(size_of::<Sample<String>>(), 32);
+    assert_eq!(size_of::<Sample<String>>(), 40);
 }
 
 fn reason(metric: otlp::Metric) -> (Reason, u32) {
