@@ -193,12 +193,28 @@ impl Series {
         symbols.iter().map(|symbol| Symbol::from_bytes(*symbol))
     }
 
-    /// Name or value number `i`, with its length in front; nothing if it is empty.
-    pub(crate) fn text(&self, i: usize) -> &[u8] {
-        let mut labels = self.v1();
-        for _ in 0..i / 2 {
-            take_field(&mut labels);
+    /// Its names and values, in their order.
+    pub(crate) fn texts(&self) -> Texts<'_> {
+        Texts { labels: self.v1(), passed: 0 }
+    }
+}
+
+/// The names and values of a series, read once from the first to the last.
+pub(crate) struct Texts<'a> {
+    labels: &'a [u8],
+    /// How many labels are behind.
+    passed: usize,
+}
+
+impl<'a> Texts<'a> {
+    /// Name or value number `i`, with its length in front; nothing if it is empty, or of a label before the last one
+    /// that was asked for.
+    pub(crate) fn text(&mut self, i: usize) -> &'a [u8] {
+        while self.passed < i / 2 {
+            take_field(&mut self.labels);
+            self.passed += 1;
         }
+        let mut labels = self.labels;
         let Some((_, mut label)) = take_field(&mut labels) else { return &[] };
         // Behind the key and length of the label's own field.
         take_length(&mut label);

@@ -62,12 +62,13 @@ pub(crate) fn take_bits(series: &mut [TimeSeries]) -> Vec<u64> {
     samples.map(|sample| std::mem::take(&mut sample.value).to_bits()).collect()
 }
 
-/// Labels of the same few names and values over and over, some empty, some not ASCII.
+/// When its first point was taken.
 pub(crate) fn first_ms(series: &TimeSeries) -> i64 {
     let sample = series.samples.first().map(|sample| sample.timestamp_ms);
     sample.or(series.histograms.first().map(|histogram| histogram.timestamp_ms)).unwrap_or(0)
 }
 
+/// Labels of the same few names and values over and over, some empty, some not ASCII.
 pub(crate) fn labels() -> impl Strategy<Value = Labels> {
     let text = prop_oneof![
         3 => "[a-c]{0,2}",

@@ -74,8 +74,9 @@ impl Builder {
         self.put_metadata(series.family());
 
         self.refs.clear();
+        let mut texts = series.texts();
         for (i, symbol) in series.symbols().enumerate() {
-            let number = self.symbols.number(symbol, || series.text(i));
+            let number = self.symbols.number(symbol, || texts.text(i));
             put_varint(&mut self.refs, u64::from(number));
         }
         let refs_len = refs_field_len(&self.refs);

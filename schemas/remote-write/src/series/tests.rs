@@ -13,12 +13,13 @@ fn a_text_stands_with_its_length_in_front() {
     let symbols = Symbols::new(1 << 20);
     let long = "x".repeat(200);
     let series = series(&symbols, &[("__name__", "up"), ("empty", ""), ("job", &long)]);
-    assert_eq!(series.text(0), b"\x08__name__");
-    assert_eq!(series.text(1), b"\x02up");
-    assert_eq!(series.text(3), b"");
+    let mut texts = series.texts();
+    assert_eq!(texts.text(0), b"\x08__name__");
+    assert_eq!(texts.text(1), b"\x02up");
+    assert_eq!(texts.text(3), b"");
     assert_eq!(series.symbols().nth(3), Some(Symbol::EMPTY));
-    assert_eq!(series.text(5), [b"\xc8\x01", long.as_bytes()].concat());
-    assert_eq!(series.text(6), b"", "there is no such text");
+    assert_eq!(texts.text(5), [b"\xc8\x01", long.as_bytes()].concat());
+    assert_eq!(texts.text(6), b"", "there is no such text");
     let [(help, text), (unit, none)] = series.family().help_and_unit();
     assert_eq!(text, b"\x09Is it up?");
     assert_ne!(help, Symbol::EMPTY);
