@@ -18,6 +18,40 @@ pub const OUTPUT: &str = "telemetry-metrics";
 const LABELS_MAX: usize = 16;
 /// How many bounds a histogram may have: OpenTelemetry's own have 15, and each is a series.
 const BOUNDS_MAX: usize = 100;
+/// How long a name or a unit may be, in bytes, and a description.
+const NAME_BYTES_MAX: usize = 256;
+const DESCRIPTION_BYTES_MAX: usize = 1_024;
+/// Labels, as Prometheus has them, that are others' already: those of every series, of histograms and summaries, and
+/// the one of what is over a rule's limit.
+const TAKEN: [&str; 6] = ["job", "instance", "le", "quantile", "_name_", "otel_metric_overflow"];
+/// What units are called in the names of metrics, where that is not what they are.
+const UNITS: [(&str, &str); 25] = [
+    ("d", "days"),
+    ("h", "hours"),
+    ("min", "minutes"),
+    ("s", "seconds"),
+    ("ms", "milliseconds"),
+    ("us", "microseconds"),
+    ("ns", "nanoseconds"),
+    ("By", "bytes"),
+    ("KiBy", "kibibytes"),
+    ("MiBy", "mebibytes"),
+    ("GiBy", "gibibytes"),
+    ("TiBy", "tibibytes"),
+    ("KBy", "kilobytes"),
+    ("MBy", "megabytes"),
+    ("GBy", "gigabytes"),
+    ("TBy", "terabytes"),
+    ("m", "meters"),
+    ("V", "volts"),
+    ("A", "amperes"),
+    ("J", "joules"),
+    ("W", "watts"),
+    ("g", "grams"),
+    ("Cel", "celsius"),
+    ("Hz", "hertz"),
+    ("%", "percent"),
+];
 
 /// What lines are counted to.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -108,15 +142,15 @@ impl Measure {
         }
         let ready_made = if self.ready_made { ready_made::rules() } else { Vec::new() };
         let mut seen: BTreeMap<_, _> =
-            ready_made.iter().map(|rule| (exposed(rule.name.get_ref()), "a ready-made rule".to_owned())).collect();
+            ready_made.iter().map(|rule| (rule.exposed(), "a ready-made rule".to_owned())).collect();
         for (index, rule) in self.rule.iter().enumerate() {
             let path = format!("rule[{index}]");
             rule.check(&path, config, at);
-            if let Some(other) = seen.get(&exposed(rule.name.get_ref())) {
+            if let Some(other) = seen.get(&rule.exposed()) {
                 let message = format!("{other} has this name already: two rules cannot make one metric");
                 at.problem(rule.name.span(), &format!("{path}.name"), message);
             }
-            seen.insert(exposed(rule.name.get_ref()), path.clone());
+            seen.insert(rule.exposed(), path.clone());
             let same = |earlier: &&MeasureRule| rule.does_what(earlier);
             if let Some(earlier) = self.rule.iter().take(index).find(same) {
                 let message = format!("adds nothing: {} measures the same", earlier.name.get_ref());
@@ -126,9 +160,17 @@ impl Measure {
     }
 }
 
-/// The name that two metrics share in Prometheus.
+/// A label's name as Prometheus has it, about.
 fn exposed(name: &str) -> String {
-    name.trim().chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect()
+    let mut exposed = String::with_capacity(name.len());
+    for c in name.chars() {
+        if c.is_ascii_alphanumeric() {
+            exposed.push(c);
+        } else if !exposed.ends_with('_') {
+            exposed.push('_');
+        }
+    }
+    exposed
 }
 
 impl MeasureRule {
@@ -165,6 +207,31 @@ impl MeasureRule {
         }
     }
 
+    /// What two metrics share that are one in Prometheus: the words of their names and units, `total` apart.
+    fn exposed(&self) -> Vec<String> {
+        let words = |text: &str| -> Vec<String> {
+            text.split(|c: char| !c.is_ascii_alphanumeric())
+                .filter(|word| !word.is_empty())
+                .map(str::to_ascii_lowercase)
+                .collect()
+        };
+        let mut all = words(self.name.get_ref());
+        let (main, per) = self
+            .unit
+            .as_deref()
+            .and_then(|unit| unit.split_once('/'))
+            .map_or_else(|| (self.unit.as_deref().unwrap_or_default(), None), |(main, per)| (main, Some(per)));
+        // A number alone and a note in braces say nothing.
+        if main != "1" && !main.contains(['{', '}']) {
+            let main = UNITS.iter().find(|(unit, _)| *unit == main).map_or(main, |(_, word)| word);
+            let new: Vec<_> = words(main).into_iter().filter(|word| !all.contains(word)).collect();
+            all.extend(new);
+        }
+        all.extend(per.into_iter().flat_map(words));
+        all.retain(|word| word != "total");
+        all
+    }
+
     /// Whether it measures the same of the same lines, by the same labels.
     fn does_what(&self, other: &Self) -> bool {
         let renamed = |rule: &Self| Self { name: unset(String::new()), description: String::new(), ..rule.clone() };
@@ -172,18 +239,57 @@ impl MeasureRule {
     }
 
     fn check(&self, path: &str, config: &Config, at: &mut Checker<'_>) {
-        not_empty(&self.name, &format!("{path}.name"), at);
+        self.check_names(path, at);
         self.conditions().check(path, config, at);
-        names(&self.labels, &format!("{path}.labels"), at);
-        if self.labels.get_ref().len() > LABELS_MAX {
-            let message = format!("has more than {LABELS_MAX} labels");
-            at.problem(self.labels.span(), &format!("{path}.labels"), message);
-        }
+        self.check_labels(&format!("{path}.labels"), at);
         if let Some(observe) = &self.observe {
             not_empty(observe, &format!("{path}.observe"), at);
         }
         self.check_bounds(&format!("{path}.bounds"), at);
         self.check_class(&format!("{path}.class"), config, at);
+    }
+
+    fn check_names(&self, path: &str, at: &mut Checker<'_>) {
+        if !self.name.get_ref().contains(|c: char| c.is_ascii_alphabetic()) {
+            let message = "expected a name with a letter from a to z: Prometheus keeps no others";
+            at.problem(self.name.span(), &format!("{path}.name"), message);
+        }
+        let unit = self.unit.as_deref().unwrap_or_default();
+        for (key, text, most) in [
+            ("name", self.name.get_ref().as_str(), NAME_BYTES_MAX),
+            ("unit", unit, NAME_BYTES_MAX),
+            ("description", self.description.as_str(), DESCRIPTION_BYTES_MAX),
+        ] {
+            if text.len() > most {
+                at.problem(self.name.span(), &format!("{path}.{key}"), format!("is longer than {most} bytes"));
+            }
+        }
+    }
+
+    /// Reports labels that would not reach Prometheus, or would take another's place there: what they part would be one
+    /// series then, with two values at a time.
+    fn check_labels(&self, path: &str, at: &mut Checker<'_>) {
+        let labels = self.labels.get_ref();
+        names(&self.labels, path, at);
+        if labels.len() > LABELS_MAX {
+            at.problem(self.labels.span(), path, format!("has more than {LABELS_MAX} labels"));
+        }
+        for (index, name) in labels.iter().enumerate().filter(|(_, name)| !name.trim().is_empty()) {
+            let shown = exposed(name);
+            let earlier = labels.iter().take(index).find(|earlier| *earlier != name && exposed(earlier) == shown);
+            let message = if shown == "_" {
+                "expected a name with a letter from a to z or a digit: Prometheus keeps no others".to_owned()
+            } else if name.len() > NAME_BYTES_MAX {
+                format!("is longer than {NAME_BYTES_MAX} bytes")
+            } else if TAKEN.contains(&shown.as_str()) {
+                format!("is {shown} in Prometheus, which says something else there: give the attribute another name")
+            } else if let Some(earlier) = earlier {
+                format!("is {shown} in Prometheus, as {earlier} is: one of them would be lost")
+            } else {
+                continue;
+            };
+            at.problem(self.labels.span(), &format!("{path}[{index}]"), message);
+        }
     }
 
     fn check_bounds(&self, path: &str, at: &mut Checker<'_>) {

@@ -145,6 +145,49 @@ fn rules_that_measure_nothing_or_what_another_does_are_told_with_their_place() {
     assert_eq!(problems(off), Vec::<String>::new());
 }
 
+/// Guards: no series takes another's place in Prometheus.
+#[test]
+fn names_that_prometheus_would_lose_or_take_for_others_are_told_with_their_place() {
+    let long = "n".repeat(257);
+    let text = format!(
+        "[[measure.rule]]\nname = \"log_errors_total\"\nbody = \"a\"\n\
+        [[measure.rule]]\nname = \"log.response__time_seconds\"\nobserve = \"ms\"\n\
+        [[measure.rule]]\nname = \"日本\"\nbody = \"b\"\n\
+        [[measure.rule]]\nname = \"{long}\"\nunit = \"{long}\"\ndescription = \"{}\"\n\
+        [[measure.rule]]\nname = \"d\"\nlabels = [\"job\", \"instance\", \"le\", \"quantile\", \"__name__\", \
+        \"otel.metric.overflow\", \"a.b\", \"a_b\", \"日\", \"{long}\"]\n\
+        [[measure.rule]]\nname = \"waits\"\nunit = \"ms\"\nobserve = \"x\"\n\
+        [[measure.rule]]\nname = \"waits.milliseconds\"\nobserve = \"x\"\n",
+        "d".repeat(1_025)
+    );
+    let labels = "t.toml:16:10: measure.rule[4].labels";
+    let other = "in Prometheus, which says something else there: give the attribute another name";
+    assert_eq!(
+        problems(&text),
+        [
+            "t.toml:2:8: measure.rule[0].name: a ready-made rule has this name already: two rules cannot make one metric",
+            "t.toml:5:8: measure.rule[1].name: a ready-made rule has this name already: two rules cannot make one metric",
+            "t.toml:8:8: measure.rule[2].name: expected a name with a letter from a to z: Prometheus keeps no others",
+            "t.toml:11:8: measure.rule[3].description: is longer than 1024 bytes",
+            "t.toml:11:8: measure.rule[3].name: is longer than 256 bytes",
+            "t.toml:11:8: measure.rule[3].unit: is longer than 256 bytes",
+            &format!("{labels}[0]: is job {other}"),
+            &format!("{labels}[1]: is instance {other}"),
+            &format!("{labels}[2]: is le {other}"),
+            &format!("{labels}[3]: is quantile {other}"),
+            &format!("{labels}[4]: is _name_ {other}"),
+            &format!("{labels}[5]: is otel_metric_overflow {other}"),
+            &format!("{labels}[7]: is a_b in Prometheus, as a.b is: one of them would be lost"),
+            &format!("{labels}[8]: expected a name with a letter from a to z or a digit: Prometheus keeps no others"),
+            &format!("{labels}[9]: is longer than 256 bytes"),
+            "t.toml:22:8: measure.rule[6].name: rule[5] has this name already: two rules cannot make one metric",
+        ]
+    );
+    let apart = "[[measure.rule]]\nname = \"waits\"\nunit = \"s\"\nobserve = \"x\"\n\
+        [[measure.rule]]\nname = \"waits\"\nunit = \"By/s\"\nobserve = \"y\"\n";
+    assert_eq!(problems(apart), Vec::<String>::new());
+}
+
 #[test]
 fn volume_rules_that_drop_what_must_stay_or_contradict_are_told_with_their_place() {
     let text = "[volume]\nmax_body = \"1B\"\n[[volume.limit]]\nclass = [\"app\", \"audit\"]\nkeep = 1.5\n\

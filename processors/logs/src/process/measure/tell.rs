@@ -35,10 +35,12 @@ pub(super) fn tell<T>(
             w.bytes(2, rule.description.as_bytes());
             w.bytes(3, rule.unit.as_bytes());
             w.message(if rule.observe.is_some() { 9 } else { 7 }, |w| {
-                while w.len() < RECORD_BYTES
-                    && let Some(series) = rest.next_if(|series| series.rule == place)
-                {
+                // One at least: a metric without points says nothing, and without end, where its name fills a record.
+                while let Some(series) = rest.next_if(|series| series.rule == place) {
                     points(series, rule, (since_ms, time_ms), w);
+                    if w.len() >= RECORD_BYTES {
+                        break;
+                    }
                 }
                 w.varint(2, CUMULATIVE);
                 if rule.observe.is_none() {
