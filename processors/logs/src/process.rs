@@ -104,7 +104,8 @@ impl LogsProcessor {
         self.written.clear();
         let Request { payload, at, tables, .. } = *request;
         let before = (self.rewriter.counted.clone(), self.rewriter.seconds.clone());
-        let lines = self.rewriter.request(payload, at, &part, tables, &mut self.written)?;
+        let lines = self.rewriter.request(payload, at, &part, tables, &mut self.written);
+        let lines = lines.inspect_err(|_| self.rewriter.take_back(before.clone()))?;
         if lines == 0 || self.written.is_empty() {
             // It had no line, or none of them leaves.
             self.rewriter.measures.count();
@@ -121,8 +122,7 @@ impl LogsProcessor {
             return Ok(());
         };
         // Nothing of it left.
-        self.rewriter.measures.take_back();
-        (self.rewriter.counted, self.rewriter.seconds) = before;
+        self.rewriter.take_back(before);
         let (start, end) = (part.lines.start, part.lines.end.min(lines));
         let middle = start + (end - start) / 2;
         if middle > start {

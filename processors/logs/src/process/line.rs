@@ -47,23 +47,30 @@ impl Line<'_, '_, '_> {
 
     /// The value of an attribute of the line, its own before what was read out of it, or of its resource.
     pub fn scalar(&self, name: &str) -> Option<Scalar<'_>> {
+        self.found(name).map(|(value, _)| value)
+    }
+
+    /// The same, and whose it is.
+    pub fn found(&self, name: &str) -> Option<(Scalar<'_>, Whose)> {
         if let Some(own) = self.own.iter().find(|own| own.key == name) {
-            return match own.value {
-                AnyValue::String(text) => Some(Scalar::Text(text)),
-                AnyValue::Int(number) => Some(Scalar::Int(number)),
-                AnyValue::Double(number) => Some(Scalar::Double(number)),
-                AnyValue::Bool(value) => Some(Scalar::Bool(value)),
-                _ => None,
+            let value = match own.value {
+                AnyValue::String(text) => Scalar::Text(text),
+                AnyValue::Int(number) => Scalar::Int(number),
+                AnyValue::Double(number) => Scalar::Double(number),
+                AnyValue::Bool(value) => Scalar::Bool(value),
+                _ => return None,
             };
+            return Some((value, Whose::Line));
         }
-        match self.parsed.get(name) {
-            Some(Value::Text(text)) => Some(Scalar::Text(text)),
-            Some(Value::Int(number)) => Some(Scalar::Int(*number)),
-            Some(Value::Double(number)) => Some(Scalar::Double(*number)),
-            Some(Value::Bool(value)) => Some(Scalar::Bool(*value)),
-            Some(_) => None,
-            None => self.resource.text(name).map(Scalar::Text),
-        }
+        let value = match self.parsed.get(name) {
+            Some(Value::Text(text)) => Scalar::Text(text),
+            Some(Value::Int(number)) => Scalar::Int(*number),
+            Some(Value::Double(number)) => Scalar::Double(*number),
+            Some(Value::Bool(value)) => Scalar::Bool(*value),
+            Some(_) => return None,
+            None => return self.resource.text(name).map(|text| (Scalar::Text(text), Whose::Resource)),
+        };
+        Some((value, Whose::Line))
     }
 
     /// The number of its severity, its own or read out of it; 0 if unknown.
@@ -153,6 +160,15 @@ impl Seen for Line<'_, '_, '_> {
     fn parsed(&self, name: &str) -> Option<&Value<'_>> {
         self.parsed.get(name)
     }
+}
+
+/// Whose an attribute is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The line's own, or read out of it.
+    Line,
+    /// Its resource's.
+    Resource,
 }
 
 /// A value that is neither a list nor a map.

@@ -54,10 +54,15 @@ impl Max {
 }
 
 impl Masking<'_> {
-    /// What becomes of a text; a changed one is in the buffer.
-    fn text(&mut self, field: Field, text: &str) -> Outcome {
+    /// What becomes of a text that is as long as it is; a changed one is in the buffer.
+    fn masked(&mut self, field: Field, text: &str) -> Outcome {
         self.buffer.clear();
-        let outcome = self.masker.text(self.class, field, text, self.buffer, self.counts);
+        self.masker.text(self.class, field, text, self.buffer, self.counts)
+    }
+
+    /// What becomes of a text that may be cut; a changed one is in the buffer.
+    fn text(&mut self, field: Field, text: &str) -> Outcome {
+        let outcome = self.masked(field, text);
         // Masked first: of half a number nobody could tell that it is one.
         match outcome {
             Outcome::Same if text.len() > self.max.text => {
@@ -79,9 +84,9 @@ impl Masking<'_> {
         }
     }
 
-    /// The masked text where it changed; nothing is left of one that is dropped.
+    /// The masked text where it changed, uncut; nothing is left of one that is dropped.
     fn changed(&mut self, field: Field, text: &str) -> Option<&str> {
-        match self.text(field, text) {
+        match self.masked(field, text) {
             Outcome::Same => None,
             Outcome::Changed | Outcome::Dropped => Some(self.buffer),
         }

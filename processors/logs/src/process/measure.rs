@@ -17,7 +17,7 @@ use weir_mask::{Class, Counts, Masker, Outcome};
 
 use super::enrich::condition::Condition;
 use super::enrich::severity::Level;
-use super::line::{Line, Scalar};
+use super::line::{Line, Scalar, Whose};
 use crate::config::{Config, MeasureRule};
 use crate::instruments::Instruments;
 pub use series::Observed;
@@ -27,6 +27,9 @@ use series::{Labels, Series, Totals};
 const LABEL_BYTES_MAX: usize = 256;
 /// How long a series without lines is told and kept, in milliseconds.
 const IDLE_MS: i64 = 60 * 60 * 1_000;
+/// How far the clock of an owner before may have been ahead, in milliseconds, for times to go on from there: series
+/// whose times rest for longer are stale in Prometheus.
+const AHEAD_MAX_MS: i64 = 5 * 60 * 1_000;
 
 /// The rules of a configuration, compiled; the same for all partitions.
 #[derive(Debug)]
@@ -223,7 +226,7 @@ impl Measures {
                 Label::Class => {}
                 Label::Severity => self.raw.push(level.map_or(u8::MAX, |level| level as u8)),
                 Label::Parser => self.raw.push(line.parser as u8),
-                Label::Attribute(name) => raw(line.scalar(name), &mut self.raw),
+                Label::Attribute(name) => raw(line.found(name), &mut self.raw),
             }
         }
         if let Some(series) = self.totals.known(&self.raw) {
@@ -235,7 +238,11 @@ impl Measures {
                 Label::Class => Some(class.name().to_owned()),
                 Label::Severity => level.map(|level| level.name().to_owned()),
                 Label::Parser => Some(line.parser.as_str().to_owned()),
-                Label::Attribute(name) => line.scalar(name).and_then(|value| self.masked(name, value, class, masker)),
+                Label::Attribute(name) => line.found(name).and_then(|(value, whose)| {
+                    // As the resource itself, which lines of any class share.
+                    let class = if whose == Whose::Resource { Class::App } else { class };
+                    self.masked(name, value, class, masker)
+                }),
             };
             labels.extend(value.filter(|value| !value.is_empty()).map(|value| (label.name().to_owned(), value)));
         }
@@ -244,7 +251,7 @@ impl Measures {
         series
     }
 
-    /// The value of a label: masked as the attribute is in its line, and not too long; none if it is dropped.
+    /// The value of a label: masked as the attribute is where it stands, and not too long; none if it is dropped.
     fn masked(&mut self, name: &str, value: Scalar<'_>, class: Class, masker: &Masker) -> Option<String> {
         let text = match value {
             Scalar::Text(text) => text.to_owned(),
@@ -287,13 +294,18 @@ impl Measures {
     /// Tells the totals where it is time.
     pub fn tick<T>(&mut self, rules: &Rules, now: Timestamp, out: &mut Outbox<T>) {
         let next = now.0.saturating_add(rules.interval_ms);
-        let due = *self.due_ms.get_or_insert(next);
+        // Of a partition that changes hands more often than that, they must be told, too.
+        let due = *self.due_ms.get_or_insert(self.told_ms.saturating_add(rules.interval_ms).clamp(now.0, next));
         // A clock that was set back must not keep them waiting.
         if now.0 < due && next >= due {
             return;
         }
         self.due_ms = Some(next);
-        // Of an owner before, the clock may have been ahead.
+        // Of an owner before, the clock may have been ahead: a little, or wrong.
+        if self.told_ms > now.0.saturating_add(AHEAD_MAX_MS) {
+            self.told_ms = 0;
+            self.totals.set_back(now.0.saturating_sub(rules.interval_ms), now.0);
+        }
         let time_ms = now.0.max(self.told_ms.saturating_add(1));
         self.totals.forget_idle(time_ms.saturating_sub(IDLE_MS));
         if self.totals.is_empty() {
@@ -307,24 +319,20 @@ impl Measures {
     }
 }
 
-/// A value as it comes, after a byte that says its kind.
-fn raw(value: Option<Scalar<'_>>, out: &mut Vec<u8>) {
-    match value {
-        None => out.push(0),
-        Some(Scalar::Text(text)) => {
-            out.push(1);
-            out.extend(text.len().to_le_bytes());
-            out.extend(text.as_bytes());
-        }
-        Some(Scalar::Int(number)) => {
-            out.push(2);
-            out.extend(number.to_le_bytes());
-        }
-        Some(Scalar::Double(number)) => {
-            out.push(3);
-            out.extend(number.to_le_bytes());
-        }
-        Some(Scalar::Bool(value)) => out.push(4 + u8::from(value)),
+/// A value as it comes, after a byte that says its kind and one that says whose it is: that, too, decides how it is
+/// masked.
+fn raw(found: Option<(Scalar<'_>, Whose)>, out: &mut Vec<u8>) {
+    let Some((value, whose)) = found else { return out.push(0) };
+    let (kind, number) = match value {
+        Scalar::Text(text) => (1, text.len().to_le_bytes()),
+        Scalar::Int(number) => (2, number.to_le_bytes()),
+        Scalar::Double(number) => (3, number.to_le_bytes()),
+        Scalar::Bool(value) => (4, u64::from(value).to_le_bytes()),
+    };
+    out.extend([kind, whose as u8]);
+    out.extend(number);
+    if let Scalar::Text(text) = value {
+        out.extend(text.as_bytes());
     }
 }
 

@@ -56,7 +56,7 @@ pub struct Origin<'o> {
 pub struct Part {
     /// Their indexes in the request.
     pub lines: Range<u32>,
-    /// Whether they are parsed; what cannot be larger is not.
+    /// Whether what was read out of them is written; where they cannot be larger, it is not.
     pub parsed: bool,
 }
 
@@ -103,6 +103,12 @@ impl Rewriter {
     pub fn new(book: Arc<Rulebook>, measures: Measures) -> Self {
         let (counted, seconds) = (Batched::default(), Seconds::default());
         Self { book, counted, measures, seconds, masked: String::new(), origin: String::new(), cut: Vec::new() }
+    }
+
+    /// Forgets what was counted since `before`: what was written does not leave.
+    pub fn take_back(&mut self, before: (Batched, Seconds)) {
+        self.measures.take_back();
+        (self.counted, self.seconds) = before;
     }
 
     /// Writes a part of a request to `w`; how many lines the whole request has.
@@ -289,35 +295,39 @@ impl<'a> Request<'_, 'a> {
     ) -> Result<bool, Error> {
         let book = self.book;
         parsed.clear();
-        let (parser, rule) = match body.filter(|_| self.part.parsed) {
+        let (parser, rule) = match body {
             Some(text) => book.parsers.parse(text, self.clock(record), parsed),
             None => (Parser::None, ""),
         };
         let own = std::mem::take(&mut self.own);
         let line = Line { record, body, own: &own, resource, parser, rule, parsed };
+        let class = book.rules.class(&line);
+        self.measures.line(&book.measure, &line, class, &book.masker);
+        let severity = line.severity_number();
+        let line = if self.part.parsed {
+            line
+        } else {
+            // With what was read out of it it was too large; what it is stays.
+            parsed.clear();
+            Line { record, body, own: &own, resource, parser: Parser::None, rule: "", parsed }
+        };
         let decided = Decided {
-            class: book.rules.class(&line),
+            class,
             trace: line.trace(&book.finder),
             time_nanos: line.parsed.time_nanos.filter(|_| record.time_unix_nano == 0),
         };
-        self.measures.line(&book.measure, &line, decided.class, &book.masker);
-        self.counted.line(parser, decided.class);
-        let known = Known {
-            class: decided.class,
-            severity: line.severity_number(),
-            origin: self.origin,
-            second: self.at.time_nanos / 1_000_000_000,
-            repeat,
-        };
+        self.counted.line(line.parser, class);
+        let second = (self.at.time_nanos > 0).then_some(self.at.time_nanos / 1_000_000_000);
+        let known = Known { class, severity, origin: self.origin, second, repeat };
         if let Some(why) = volume::drops(&book.config.volume, known, self.seconds) {
-            self.counted.dropped(why, decided.class);
+            self.counted.dropped(why, class);
             self.own = own;
             return Ok(false);
         }
         self.cut.clear();
         self.look_up(&line);
         self.fields(message, &line, decided, w)?;
-        self.add(&line, decided.class, repeat, w);
+        self.add(&line, class, repeat, w);
         self.own = own;
         Ok(true)
     }

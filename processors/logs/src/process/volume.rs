@@ -22,6 +22,9 @@ pub const KEY: &[u8] = b"v";
 /// The fields of a line that say when, in which lines that are the same may differ: its times.
 const TIMES: [u32; 2] = [1, 11];
 
+/// How far times of several producers may go back, in seconds; where they go back further, a clock was ahead.
+const BACK_MAX: u64 = 60;
+
 /// How many lines of each limit have left in the second at hand.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Seconds(Vec<Second>);
@@ -49,8 +52,8 @@ pub struct Known<'l> {
     /// Its severity's number; 0 if unknown.
     pub severity: u8,
     pub origin: &'l str,
-    /// The second that Kafka has for its record, since 1970.
-    pub second: u64,
+    /// The second that Kafka has for its record, since 1970, if it has one.
+    pub second: Option<u64>,
     pub repeat: Repeat,
 }
 
@@ -66,8 +69,8 @@ pub fn drops(volume: &Volume, line: Known<'_>, seconds: &mut Seconds) -> Option<
     if limit.keep.as_ref().is_some_and(|keep| share(line.origin) >= *keep.get_ref()) {
         return Some(Drop::Sampled);
     }
-    let most = limit.per_second.as_ref()?;
-    (!seconds.take(place, line.second, u64::from(*most.get_ref()))).then_some(Drop::OverRate)
+    let (most, second) = limit.per_second.as_ref().zip(line.second)?;
+    (!seconds.take(place, second, u64::from(*most.get_ref()))).then_some(Drop::OverRate)
 }
 
 fn is_of(limit: &Limit, line: &Known<'_>) -> bool {
@@ -91,8 +94,8 @@ impl Seconds {
             self.0.resize(place + 1, Second::default());
         }
         let Some(now) = self.0.get_mut(place) else { return true };
-        // Times of several producers may go back a little: those lines count in the newest second.
-        if second > now.second {
+        // Times that go back a little count in the newest second.
+        if second > now.second || now.second - second > BACK_MAX {
             *now = Second { second, lines: 0 };
         }
         let room = now.lines < most;

@@ -185,6 +185,15 @@ impl Totals {
         all
     }
 
+    /// Takes times for those that were told by a clock that was ahead: since when series count, and when they had lines.
+    pub fn set_back(&mut self, since_ms: i64, touched_ms: i64) {
+        for series in &mut self.series {
+            series.since_ms = series.since_ms.min(since_ms);
+            series.touched_ms = series.touched_ms.min(touched_ms);
+            series.changed = true;
+        }
+    }
+
     /// Forgets series that had no lines since then.
     pub fn forget_idle(&mut self, before_ms: i64) {
         let idle = |series: &Series| !series.touched && series.touched_ms < before_ms;

@@ -82,20 +82,20 @@ fn sampling_keeps_a_share_of_the_lines_that_it_is_of_and_the_same_ones_every_tim
     );
 }
 
-#[test]
-fn a_rate_holds_for_each_second_of_the_records_and_goes_on_in_the_next_process() {
+/// How many lines of class app leave of records with one each, at these times, in milliseconds from one on, where three
+/// may a second; each is another process's.
+fn left_at(times: &[Option<i64>]) -> Vec<usize> {
     let text = "[[volume.limit]]\nclass = [\"app\"]\nper_second = 3\n";
     let sent = request(vec![line("x"), line("<86>Nov 21 15:48:20 h sshd[1]: x")]).encode_to_vec();
     let mut state: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
     let mut kept = Vec::new();
-    // Two in one second, then a process that takes over, and the clock of a producer that is behind.
-    for (offset, millis) in [0, 500, 900, 100, 999, 1_000, 900, 2_500].into_iter().enumerate() {
+    for (offset, millis) in times.iter().enumerate() {
         let mut processor = processor(text);
         state.iter().for_each(|(key, value)| processor.restore(key, value).unwrap());
         let id = TopicPartition::new("telemetry-logs", 3);
         let offset = i64::try_from(offset).unwrap();
         let mut builder = BatchBuilder::new(id.clone());
-        builder.push(offset, Some(1_795_276_100_000 + millis), None, Some(&sent), std::iter::empty());
+        builder.push(offset, millis.map(|millis| 1_795_276_100_000 + millis), None, Some(&sent), std::iter::empty());
         let (entry, hold) = Partition::open(id, offset).admit(Some((offset, offset + 1)), 0);
         hold.release();
         let mut out = Outbox::new(entry, Budget::new(1 << 30), 1, Limits::all(1 << 20));
@@ -107,7 +107,54 @@ fn a_rate_holds_for_each_second_of_the_records_and_goes_on_in_the_next_process()
             state.push((key, value.unwrap()));
         }
     }
-    assert_eq!(kept, [1, 1, 1, 0, 0, 1, 1, 1]);
+    kept
+}
+
+#[test]
+fn a_rate_holds_for_each_second_of_the_records_and_goes_on_in_the_next_process() {
+    // Producers whose clocks are behind a little count in the newest second.
+    let times = [0, 500, 900, 100, 999, 1_000, 900, 2_500].map(Some);
+    assert_eq!(left_at(&times), [1, 1, 1, 0, 0, 1, 1, 1]);
+    let times = [60_000, 60_000, 60_000, 0, -1_000].map(Some);
+    assert_eq!(left_at(&times), [1, 1, 1, 0, 1], "a minute, and more");
+}
+
+/// Guards: one time from the future closes no limit for good, and lines without a time are not limited.
+#[test]
+fn a_rate_goes_on_after_a_clock_that_was_ahead_and_leaves_records_without_a_time_alone() {
+    let ahead = Some(3_600_000);
+    let times = [ahead, ahead, ahead, ahead, Some(0), Some(0), Some(0), Some(0), Some(1_000)];
+    assert_eq!(left_at(&times), [1, 1, 1, 0, 1, 1, 1, 0, 1]);
+    assert_eq!(left_at(&[None; 5]), [1; 5]);
+}
+
+/// Guards: a line that is too large with what was read out of it is of its class still, without it.
+#[test]
+fn an_audit_line_that_is_too_large_with_what_was_read_out_of_it_leaves_whole() {
+    let text = "[volume]\nmax_body = \"256B\"\n[[volume.limit]]\nkeep = 0.0\n";
+    let body = format!("<110>Nov 21 15:48:20 h x[1]: {}", "y".repeat(2_500));
+    let sent = request(vec![line(&body)]).encode_to_vec();
+    let (outputs, letters) = run(&mut processor(text), &[&sent], 41, 4_000);
+    assert!(letters.is_empty(), "{letters:?}");
+    let got = requests(&outputs).iter().flat_map(lines).collect::<Vec<_>>();
+    let [got] = &got[..] else { panic!("{got:?}") };
+    let told = ["weir.class", "weir.parser", "message"].map(|name| string(&got.attributes, name));
+    assert_eq!((told, &got.body), ([Some("audit"), Some("none"), None], &Some(super::text(&body))));
+}
+
+#[test]
+fn names_severities_and_events_are_not_cut_and_mark_nothing_as_cut() {
+    let long = "x9".repeat(50);
+    let record = LogRecord {
+        severity_text: long.clone(),
+        event_name: long.clone(),
+        attributes: vec![pair(&long, super::text("s"))],
+        ..line("x")
+    };
+    let got = lines(&one(&mut processor("[volume]\nmax_attribute = \"64B\"\n"), &request(vec![record]))).remove(0);
+    assert_eq!((&got.severity_text, &got.event_name), (&long, &long));
+    assert_eq!(string(&got.attributes, &long), Some("s"));
+    assert_eq!(value(&got.attributes, "weir.truncated"), None);
 }
 
 #[test]
