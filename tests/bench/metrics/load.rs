@@ -1,7 +1,7 @@
 //! Topics to read.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -20,29 +20,61 @@ use weir_tests::stack::{Kafka, Listener};
 
 /// What records look like.
 pub(crate) struct Shape {
-    pub name: &'static str,
+    pub name: String,
+    /// Series, about.
+    series: usize,
     made: Make,
 }
 
 enum Make {
     /// By the generator: an instance's points, so many a record, a few times over if it has fewer series.
     Generated { points_per_record: usize },
-    /// A resource's 500 gauges at one time, each of about 210 bytes.
-    Gauges,
+    /// A resource's gauges at one time.
+    Gauges(Gauges),
 }
 
-const GAUGES: usize = 500;
+#[derive(Clone, Copy)]
+struct Gauges {
+    /// Points a record, each of a series of its own.
+    points: usize,
+    /// Attributes a point.
+    attributes: usize,
+    /// Of a hundred records, how many are of a resource that is met for the first time.
+    new: usize,
+}
+
+/// Each point has about 210 bytes.
+const USUAL: Gauges = Gauges { points: 500, attributes: 5, new: 0 };
+
+/// How often a series is met at least.
+const TIMES_MET: usize = 5;
 
 impl Shape {
     /// Every shape, small records first.
-    pub fn all() -> [Self; 4] {
-        let generated = |name, points_per_record| Self { name, made: Make::Generated { points_per_record } };
-        [
+    pub fn all(series: usize) -> Vec<Self> {
+        let generated = |name: &str, points_per_record| Self {
+            name: name.to_owned(),
+            series,
+            made: Make::Generated { points_per_record },
+        };
+        vec![
             generated("1 KiB", 10),
             generated("10 KiB", 170),
             generated("100 KiB", 1700),
-            Self { name: "500 gauges of 210 B", made: Make::Gauges },
+            Self { name: "500 gauges of 210 B".to_owned(), series, made: Make::Gauges(USUAL) },
         ]
+    }
+
+    /// Gauges, more and more of one thing at a time.
+    pub fn growing(series: usize) -> Vec<Self> {
+        let gauges = |name: String, series, gauges| Self { name, series, made: Make::Gauges(gauges) };
+        let with = |name: String, more| gauges(name, series, more);
+        let series = [10_000, 100_000, 1_000_000].map(|series| gauges(format!("{series} series"), series, USUAL));
+        let points = [1, 10, 100, 1000].map(|points| with(format!("{points} a record"), Gauges { points, ..USUAL }));
+        let attributes =
+            [3, 10, 30].map(|attributes| with(format!("{attributes} attributes"), Gauges { attributes, ..USUAL }));
+        let new = [1, 10].map(|new| with(format!("{new} % new"), Gauges { new, ..USUAL }));
+        series.into_iter().chain(points).chain(attributes).chain(new).collect()
     }
 }
 
@@ -71,14 +103,37 @@ impl ProducerContext for Deliveries {
     }
 }
 
+/// A producer that notes what was not delivered.
+fn producer(kafka: &Kafka, compression: &str) -> ThreadedProducer<Deliveries> {
+    let mut config = kafka.client(Listener::Plain);
+    config.set("compression.type", compression).set("linger.ms", "10").set("enable.idempotence", "true");
+    config.create_with_context(Deliveries(AtomicU64::new(0))).unwrap()
+}
+
+/// Writes the usual gauges so often that there are `rate` points a second, for so long.
+pub(crate) fn pour(kafka: &Kafka, topic: &str, rate: u64, series: usize, duration: Duration) {
+    let producer = producer(kafka, "snappy");
+    let (resources, started) = ((series / USUAL.points).max(1), Instant::now());
+    for number in 0_u64.. {
+        let due = Duration::from_secs_f64((number * USUAL.points as u64) as f64 / rate as f64);
+        if due > duration {
+            break;
+        }
+        std::thread::sleep(due.saturating_sub(started.elapsed()));
+        let resource = (number % resources as u64).to_string();
+        let value = gauges_of(&resource, now().0, USUAL).encode_to_vec();
+        producer.send(BaseRecord::to(topic).key(&resource).payload(&value)).map_err(|(error, _)| error).unwrap();
+    }
+    producer.flush(Duration::from_secs(120)).unwrap();
+    assert_eq!(producer.context().0.load(Ordering::Relaxed), 0, "{topic} has every record");
+}
+
 /// Writes the same records to each of `topics`, as the Collector's exporter would with that compression.
-pub(crate) fn fill(kafka: &Kafka, shape: &Shape, topics: &[(&str, String)], points: u64, series: usize) -> Filled {
-    let open = |(compression, topic): &(&str, String)| -> (String, ThreadedProducer<Deliveries>) {
-        let mut config = kafka.client(Listener::Plain);
-        config.set("compression.type", *compression).set("linger.ms", "10").set("enable.idempotence", "true");
-        (topic.clone(), config.create_with_context(Deliveries(AtomicU64::new(0))).unwrap())
-    };
+pub(crate) fn fill(kafka: &Kafka, shape: &Shape, topics: &[(&str, String)], points: u64) -> Filled {
+    let open = |(compression, topic): &(&str, String)| (topic.clone(), producer(kafka, compression));
     let producers: Vec<_> = topics.iter().map(open).collect();
+    let series = shape.series;
+    let points = points.max((TIMES_MET * series) as u64);
     let mut filled = Filled::default();
     let mut send = |key: &[u8], value: &[u8], points: u64| {
         filled.records += 1;
@@ -102,7 +157,7 @@ pub(crate) fn fill(kafka: &Kafka, shape: &Shape, topics: &[(&str, String)], poin
             generate(&mut generator, &mut made, points, &mut send);
             made.made().samples
         }
-        Make::Gauges => gauges(points, series, &mut send),
+        Make::Gauges(shape) => gauges(points, series, shape, &mut send),
     };
     for (topic, producer) in &producers {
         producer.flush(Duration::from_secs(120)).unwrap();
@@ -127,14 +182,16 @@ fn generate(generator: &mut Generator, made: &mut Made, points: u64, send: &mut 
 }
 
 /// Returns how many samples they become.
-fn gauges(points: u64, series: usize, send: &mut impl FnMut(&[u8], &[u8], u64) -> u64) -> u64 {
-    let resources = (series / GAUGES).max(1);
+fn gauges(points: u64, series: usize, shape: Gauges, send: &mut impl FnMut(&[u8], &[u8], u64) -> u64) -> u64 {
+    let resources = (series / shape.points).max(1);
     let start = now().0;
     for number in 0.. {
-        let resource = number % resources;
-        let at = start + (number / resources) as u64 * 1_000_000;
-        let value = gauges_of(resource, at).encode_to_vec();
-        let sent = send(format!("resource-{resource:07}").as_bytes(), &value, GAUGES as u64);
+        let (round, resource) = (number / resources, number % resources);
+        let at = start + round as u64 * 1_000_000;
+        let is_new = resource * 100 < resources * shape.new;
+        let resource = if is_new { format!("{resource}-{round}") } else { resource.to_string() };
+        let value = gauges_of(&resource, at, shape).encode_to_vec();
+        let sent = send(resource.as_bytes(), &value, shape.points as u64);
         if sent >= points {
             return sent;
         }
@@ -142,21 +199,26 @@ fn gauges(points: u64, series: usize, send: &mut impl FnMut(&[u8], &[u8], u64) -
     0
 }
 
-/// Ten metrics of fifty points.
-fn gauges_of(resource: usize, at_nanos: u64) -> ExportMetricsServiceRequest {
+/// Metrics of up to fifty points.
+fn gauges_of(resource: &str, at_nanos: u64, shape: Gauges) -> ExportMetricsServiceRequest {
     let attribute = |key: &str, value: String| KeyValue {
         key: key.to_owned(),
         value: Some(AnyValue { value: Some(Value::StringValue(value)) }),
         ..KeyValue::default()
     };
-    let point = |number: usize| NumberDataPoint {
-        attributes: vec![
+    let attributes = |number: usize| {
+        let usual = [
+            attribute("http.route", format!("/api/v1/things/{number}")),
             attribute("http.request.method", ["GET", "POST", "PUT"][number % 3].to_owned()),
             attribute("http.response.status_code", (200 + number % 5).to_string()),
-            attribute("http.route", format!("/api/v1/things/{number}")),
             attribute("network.protocol.version", "1.1".to_owned()),
             attribute("server.address", "shop.example.com".to_owned()),
-        ],
+        ];
+        let more = (0..).map(|place| attribute(&format!("further.attribute.{place}"), format!("value {place}")));
+        usual.into_iter().chain(more).take(shape.attributes).collect()
+    };
+    let point = |number: usize| NumberDataPoint {
+        attributes: attributes(number),
         start_time_unix_nano: 1_700_000_000_000_000_000,
         time_unix_nano: at_nanos,
         value: Some(number_data_point::Value::AsDouble((at_nanos % 1_000_003) as f64 + number as f64)),
@@ -166,16 +228,17 @@ fn gauges_of(resource: usize, at_nanos: u64) -> ExportMetricsServiceRequest {
         name: format!("http.server.thing.{number}"),
         description: "What a server does with things.".to_owned(),
         unit: "s".to_owned(),
-        data: Some(Data::Gauge(Gauge { data_points: (0..GAUGES / 10).map(point).collect() })),
+        data: Some(Data::Gauge(Gauge { data_points: (0..shape.points.min(50)).map(point).collect() })),
         ..Metric::default()
     };
-    let attributes = vec![
+    let of_resource = vec![
         attribute("service.name", "shop".to_owned()),
         attribute("service.instance.id", format!("instance-{resource}")),
         attribute("host.name", format!("host-{resource}")),
     ];
-    let scope_metrics = vec![ScopeMetrics { metrics: (0..10).map(metric).collect(), ..ScopeMetrics::default() }];
-    let resource = Some(Resource { attributes, ..Resource::default() });
+    let metrics = (0..shape.points.div_ceil(50)).map(metric).collect();
+    let scope_metrics = vec![ScopeMetrics { metrics, ..ScopeMetrics::default() }];
+    let resource = Some(Resource { attributes: of_resource, ..Resource::default() });
     let resource_metrics = vec![ResourceMetrics { resource, scope_metrics, ..ResourceMetrics::default() }];
     ExportMetricsServiceRequest { resource_metrics }
 }

@@ -1,4 +1,4 @@
-//! A remote-write receiver that answers at once: it counts, and looks at nothing else.
+//! A remote-write receiver that answers at once: it looks at the samples' times and nothing else.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use weir_remote_write::{decompress, headers, v2};
 /// The largest request that is taken, in bytes, before and after decompression.
 const REQUEST_BYTES_MAX: usize = 64 << 20;
 
-type Told = Arc<dyn Fn(usize) + Send + Sync>;
+type Told = Arc<dyn Fn(&[i64]) + Send + Sync>;
 
 /// A receiver of 2.0, with the Written headers, and 1.0, until it is dropped.
 pub(crate) struct Receiver {
@@ -25,8 +25,8 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// Starts one that tells `told` of each request's samples.
-    pub fn start(told: impl Fn(usize) + Send + Sync + 'static) -> Self {
+    /// Starts one that tells `told` of each request when its samples were taken, in milliseconds since 1970.
+    pub fn start(told: impl Fn(&[i64]) + Send + Sync + 'static) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let told: Told = Arc::new(told);
         let app = Router::new()
@@ -48,26 +48,48 @@ impl Receiver {
 async fn write(State(told): State<Told>, asked: HeaderMap, body: Bytes) -> Response {
     let second = asked.get(header::CONTENT_TYPE).is_some_and(|kind| kind == v2::CONTENT_TYPE);
     let request = decompress(&body, REQUEST_BYTES_MAX).unwrap();
-    let samples = time_series(&request, if second { 5 } else { 1 });
-    told(samples);
+    let times = times(&request, if second { 5 } else { 1 });
+    told(&times);
     if second {
-        (StatusCode::NO_CONTENT, [(headers::SAMPLES_WRITTEN, samples.to_string())]).into_response()
+        (StatusCode::NO_CONTENT, [(headers::SAMPLES_WRITTEN, times.len().to_string())]).into_response()
     } else {
         StatusCode::NO_CONTENT.into_response()
     }
 }
 
-/// How often that field is in the request: weir writes a time series for each sample.
-fn time_series(mut request: &[u8], wanted: u64) -> usize {
-    let mut count = 0;
-    while !request.is_empty() {
-        let key = varint(&mut request);
-        assert_eq!(key & 7, 2, "every field of a request has a length");
-        let bytes = usize::try_from(varint(&mut request)).unwrap();
-        request = &request[bytes..];
-        count += usize::from(key >> 3 == wanted);
+/// When the samples were taken of the time series that are under that number.
+fn times(request: &[u8], number: u64) -> Vec<i64> {
+    let mut times = Vec::new();
+    // Samples have the same number in both versions, as their times do; in these loads nothing else is one.
+    each(request, number, |series| each(series, 2, |sample| times.push(time(sample))));
+    times
+}
+
+/// Takes the fields that have a length and this number.
+fn each<'r>(mut message: &'r [u8], number: u64, mut take: impl FnMut(&'r [u8])) {
+    while !message.is_empty() {
+        let key = varint(&mut message);
+        assert_eq!(key & 7, 2, "every field of a request and of a time series has a length");
+        let bytes = usize::try_from(varint(&mut message)).unwrap();
+        let (field, rest) = message.split_at(bytes);
+        message = rest;
+        if key >> 3 == number {
+            take(field);
+        }
     }
-    count
+}
+
+fn time(mut sample: &[u8]) -> i64 {
+    let mut time = 0;
+    while !sample.is_empty() {
+        match varint(&mut sample) {
+            // The value, a double.
+            9 => sample = &sample[8..],
+            16 => time = varint(&mut sample).cast_signed(),
+            _ => drop(varint(&mut sample)),
+        }
+    }
+    time
 }
 
 fn varint(bytes: &mut &[u8]) -> u64 {

@@ -19,6 +19,8 @@ pub(crate) struct Row<'a> {
     pub cost: Cost,
     /// The drain of the same topic.
     pub drain: Cost,
+    /// The Collector on the same topic, if it was measured.
+    pub collector: Option<Cost>,
     pub filled: &'a Filled,
 }
 
@@ -44,29 +46,40 @@ impl Report {
             grouped(samples as f64)
         );
         println!(
-            "{:<12}{:<12}{:>14}{:>16}{:>10}{:>16}{:>12}{:>10}",
-            "", "compression", "points/s", "points/CPU s", "MB/s", "CPU s/M points", "peak MiB", "x drain"
+            "{:<12}{:<12}{:>14}{:>16}{:>10}{:>16}{:>12}{:>10}{:>14}",
+            "",
+            "compression",
+            "points/s",
+            "points/CPU s",
+            "MB/s",
+            "CPU s/M points",
+            "peak MiB",
+            "x drain",
+            "1/ Collector"
         );
     }
 
     pub fn row(&mut self, row: &Row<'_>) {
-        let Row { what, compression, cost, drain, filled } = row;
+        let Row { what, compression, cost, drain, collector, filled } = row;
         let points = filled.points as f64;
         let (wall, cpu) = (cost.wall.as_secs_f64(), cost.cpu.as_secs_f64().max(0.01));
         let ratio = cpu / drain.cpu.as_secs_f64().max(0.01);
+        let share = collector.map(|collector| collector.cpu.as_secs_f64() / cpu);
         let runs = self.shapes.last_mut().unwrap()["runs"].as_array_mut().unwrap();
         runs.push(json!({
             "what": what, "compression": compression, "wall_seconds": wall, "cpu_seconds": cpu,
             "peak_bytes": cost.peak_bytes, "arrived": cost.arrived,
             "points_per_second": points / wall, "points_per_cpu_second": points / cpu,
             "bytes_per_second": filled.bytes as f64 / wall, "drain_ratio": ratio,
+            "collector_ratio": share,
         }));
         if self.json {
             return;
         }
+        let share = share.map_or_else(|| "-".to_owned(), |share| format!("{share:.1}"));
         let peak = if cost.peak_bytes == 0 { "-".to_owned() } else { (cost.peak_bytes >> 20).to_string() };
         println!(
-            "{what:<12}{compression:<12}{:>14}{:>16}{:>10.1}{:>16.3}{peak:>12}{ratio:>10.1}",
+            "{what:<12}{compression:<12}{:>14}{:>16}{:>10.1}{:>16.3}{peak:>12}{ratio:>10.1}{share:>14}",
             grouped(points / wall),
             grouped(points / cpu),
             filled.bytes as f64 / wall / 1e6,
