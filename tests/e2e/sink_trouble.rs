@@ -23,9 +23,10 @@ use crate::receiver::{Answers, Judge, Judgement, Receiver};
 
 /// The budget of the process.
 const BUDGET_BYTES: u64 = 64 << 20;
-/// What a process takes beside its budget; 114 MiB were measured on a quiet machine, 188 on a busy one. 17 are the program; up to 26 are one batch of each of
-/// the twelve partitions, by which the budget may be exceeded; the rest is what librdkafka gets at once from each of
-/// three brokers: 1 MiB that becomes 18 when it is decompressed, and as much again when partitions are resumed.
+/// What a process takes beside its budget; 114 MiB were measured on a quiet machine, 188 on a busy one. 17 are the
+/// program; up to 26 are one batch of each of the twelve partitions, by which the budget may be exceeded; the rest is what
+/// librdkafka gets at once from each of three brokers (1 MiB that becomes 18 when it is decompressed, and as much again
+/// when partitions are resumed), and what is free and not given back yet.
 const BESIDE_BUDGET_BYTES: u64 = 256 << 20;
 /// The series that the receiver refuses, and one of the same records that it takes.
 const UNWELCOME: &str = "unwelcome";
