@@ -23,7 +23,7 @@ use crate::receiver::{Answers, Judge, Judgement, Receiver};
 
 /// The budget of the process.
 const BUDGET_BYTES: u64 = 64 << 20;
-/// What a process takes beside its budget; 114 MiB were measured on a quiet machine, 188 on a busy one. 17 are the
+/// What a process takes beside its budget; 114 to 188 MiB were measured with jemalloc. 17 are the
 /// program; up to 26 are one batch of each of the twelve partitions, by which the budget may be exceeded; the rest is what
 /// librdkafka gets at once from each of three brokers (1 MiB that becomes 18 when it is decompressed, and as much again
 /// when partitions are resumed), and what is free and not given back yet.
