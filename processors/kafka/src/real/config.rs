@@ -122,7 +122,9 @@ impl Connection {
     /// after them.
     pub(super) fn base(&self, defaults: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set_log_level(RDKafkaLogLevel::Info);
+        // What its property `debug` asks for comes at that level.
+        let level = if self.properties.contains_key("debug") { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Info };
+        config.set_log_level(level);
         config.set("client.id", "weir").set("log.connection.close", "false");
         // Its pauses do not grow where no connection comes about at all: librdkafka begins anew with its brokers then,
         // after half of this. With its default a certificate that did not pass made a worker try ten times a second;
