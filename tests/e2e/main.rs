@@ -18,6 +18,7 @@ mod exits;
 mod faults;
 mod gaps;
 mod gateway;
+mod hearing;
 mod job;
 mod letters;
 mod load;

@@ -17,6 +17,7 @@ mod consumer;
 mod context;
 mod embedded;
 mod error;
+mod hearing;
 mod list;
 mod producer;
 mod raw;
@@ -28,6 +29,7 @@ pub use embedded::Embedded;
 pub use producer::{LoadProducer, Transactions};
 
 use consumer::Member;
+use hearing::Hearing;
 use reader::{Observer, Reader};
 
 /// How long a call waits for its answer.
@@ -36,6 +38,7 @@ const CALL: Duration = Duration::from_secs(10);
 /// A worker's client.
 pub struct Kafka {
     member: Member,
+    hearing: Arc<Hearing>,
     transactions: Transactions,
     reader: Reader,
     /// Sees what open transactions have written.
@@ -54,6 +57,7 @@ impl Kafka {
             reader: Reader::new(config.connection.clone(), &config.group),
             written: Observer::new(config.connection.clone(), "read_uncommitted"),
             embedded: config.connection.embedded,
+            hearing: Hearing::new(config),
             member: Member::join(config)?,
         })
     }
@@ -76,6 +80,7 @@ impl Client for Kafka {
     type Group = Arc<ConsumerGroupMetadata>;
 
     async fn poll(&self, wait: Duration, take: Take<'_>) -> Result<Option<Rebalance>, ClientError> {
+        self.hearing.check(&self.member, &self.written)?;
         let (rebalance, idle) = self.member.poll(wait, take)?;
         if idle {
             self.reader.serve();

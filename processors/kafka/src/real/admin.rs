@@ -292,9 +292,10 @@ impl Admin {
         let wait_ms = i32::try_from(CALL.as_millis()).unwrap_or(i32::MAX);
         let members = raw::members(self.client.inner(), group, wait_ms);
         match members.map_err(|error| passing("members")(error.into()))? {
-            raw::Members::Count(count) => Ok(count),
-            raw::Members::Late => Err(late("members")),
-            raw::Members::Refused(why) => Err(refused("members", group, why)),
+            raw::Told::Known(count) => Ok(count),
+            raw::Told::NoGroup => Ok(0),
+            raw::Told::Late => Err(late("members")),
+            raw::Told::Refused(why) => Err(refused("members", group, why)),
         }
     }
 

@@ -45,7 +45,17 @@ struct Context {
     lost: Mutex<Vec<TopicPartition>>,
     closing: AtomicBool,
     handed: Mutex<Handed>,
+    given: Mutex<Given>,
     asked: Asked,
+}
+
+/// What the group has said.
+#[derive(Default)]
+struct Given {
+    /// The partitions that are this member's.
+    all: BTreeSet<TopicPartition>,
+    /// Those taken away again, until that is answered.
+    owed: BTreeSet<TopicPartition>,
 }
 
 /// What librdkafka has been handed.
@@ -64,6 +74,7 @@ impl Member {
             lost: Mutex::default(),
             closing: AtomicBool::new(false),
             handed: Mutex::default(),
+            given: Mutex::default(),
             asked: Asked::read(&config.group, &config.topics.join(", ")),
         };
         let consumer: BaseConsumer<_> =
@@ -162,6 +173,7 @@ impl Member {
         let answered = context.take_out(&self.consumer, gone);
         // A revocation that was noted before the loss is answered before it.
         context.lost.lock().retain(|lost| !gone.contains(lost));
+        context.given.lock().owed.retain(|owed| !gone.contains(owed));
         answered.map_err(passing("unassign"))
     }
 
@@ -232,6 +244,15 @@ impl Member {
         if generation > 0 && same { Ok(metadata) } else { Err(none()) }
     }
 
+    /// Its ID in the group, and the partitions that it was told are its own; nothing while it has not joined, or still
+    /// has to let go of some.
+    pub fn told(&self) -> Option<(String, BTreeSet<TopicPartition>)> {
+        let id = raw::member_id(&self.consumer);
+        let given = self.consumer.context().given.lock();
+        let settled = given.owed.is_empty() && raw::generation(&self.consumer) > 0 && !id.is_empty();
+        settled.then(|| (id, given.all.clone()))
+    }
+
     /// Commits without a transaction: for the embedded broker alone.
     pub fn commit_plainly(&self, offsets: &[Offset]) -> Result<(), KafkaError> {
         commit_plainly(&self.consumer, offsets)
@@ -264,6 +285,18 @@ impl Drop for Member {
     /// The consumer's own `Drop` waits without limit for whoever answers rebalances.
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+impl Given {
+    fn note(&mut self, partitions: &[TopicPartition], is_given: bool) {
+        for id in partitions {
+            if is_given {
+                self.all.insert(id.clone());
+            } else if self.all.remove(id) {
+                self.owed.insert(id.clone());
+            }
+        }
     }
 }
 
@@ -302,9 +335,9 @@ impl ClientContext for Context {
 impl ConsumerContext for Context {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, what: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let partitions = list::names(list);
-        let given = what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        let is_given = what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         if self.closing.load(Ordering::SeqCst) {
-            let answered = if given {
+            let answered = if is_given {
                 consumer.incremental_assign(&TopicPartitionList::new())
             } else {
                 self.take_out(consumer, &partitions)
@@ -314,7 +347,8 @@ impl ConsumerContext for Context {
             }
             return;
         }
-        let noted = if given {
+        self.given.lock().note(&partitions, is_given);
+        let noted = if is_given {
             Rebalance::Assigned(partitions)
         } else if consumer.assignment_lost() {
             self.lost.lock().extend(partitions.iter().cloned());

@@ -1,13 +1,13 @@
 //! The calls of librdkafka that rdkafka does not offer, or not as they are needed.
 #![expect(
     unsafe_code,
-    reason = "rdkafka panics on a header whose name is not UTF-8, does not tell a group's generation, its members \
-              or a topic's ID, does not ask what a client may do, and replaces all of a topic's settings, without a \
+    reason = "rdkafka panics on a header whose name is not UTF-8, does not tell a group's generation, its members, \
+              what they have or a topic's ID, does not ask what a client may do, and replaces all of a topic's settings, without a \
               word when the brokers refuse them"
 )]
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, CString, NulError, c_char};
 use std::ptr;
 use std::slice;
@@ -18,6 +18,7 @@ use rdkafka::client::Client;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::types::{RDKafkaResourceType, RDKafkaRespErr};
+use weir_contract::TopicPartition;
 
 /// A record's headers. A name that is not UTF-8 has replacement characters; a null value is empty.
 pub(super) fn headers<'m>(message: &'m BorrowedMessage<'_>) -> Vec<(Cow<'m, str>, &'m [u8])> {
@@ -205,11 +206,13 @@ unsafe fn answer(event: *mut bindings::rd_kafka_event_t) -> Altered {
     Altered::Done
 }
 
-/// What is known of a group's members.
-pub(super) enum Members {
-    /// So many there are.
-    Count(usize),
-    /// The brokers have not answered in time.
+/// What the brokers say of a group.
+pub(super) enum Told<T> {
+    /// This.
+    Known(T),
+    /// There is no such group.
+    NoGroup,
+    /// They have not answered in time.
     Late,
     /// They refuse to tell.
     Refused(String),
@@ -217,7 +220,86 @@ pub(super) enum Members {
 
 /// Asks how many members a group has, of whichever protocol; waits for the answer, at most so many
 /// milliseconds.
-pub(super) fn members<C: ClientContext>(client: &Client<C>, group: &str, wait_ms: i32) -> Result<Members, NulError> {
+pub(super) fn members<C: ClientContext>(
+    client: &Client<C>,
+    group: &str,
+    wait_ms: i32,
+) -> Result<Told<usize>, NulError> {
+    // SAFETY: the description is alive while it is read.
+    describe(client, group, wait_ms, |group| unsafe { bindings::rd_kafka_ConsumerGroupDescription_member_count(group) })
+}
+
+/// What a group's coordinator says of a member.
+#[derive(Default, PartialEq, Eq)]
+pub(super) struct Assigned {
+    /// What it has, what it is still to let go of included.
+    pub has: BTreeSet<TopicPartition>,
+    /// What it is to have.
+    pub target: BTreeSet<TopicPartition>,
+}
+
+/// Asks what a member of a group has, by its ID; nothing where it is no member. Waits for the answer, at most so many
+/// milliseconds.
+pub(super) fn assigned<C: ClientContext>(
+    client: &Client<C>,
+    group: &str,
+    member: &str,
+    wait_ms: i32,
+) -> Result<Told<Assigned>, NulError> {
+    // SAFETY: the description is alive while it is read, and its parts with it; librdkafka says how many there are.
+    describe(client, group, wait_ms, |group| unsafe {
+        let count = bindings::rd_kafka_ConsumerGroupDescription_member_count(group);
+        let mut members = (0..count).map(|index| bindings::rd_kafka_ConsumerGroupDescription_member(group, index));
+        let own = |one: &*const bindings::rd_kafka_MemberDescription_t| {
+            text(bindings::rd_kafka_MemberDescription_consumer_id(*one)) == member
+        };
+        members.find(own).map_or_else(Assigned::default, |one| Assigned {
+            has: partitions(bindings::rd_kafka_MemberDescription_assignment(one)),
+            target: partitions(bindings::rd_kafka_MemberDescription_target_assignment(one)),
+        })
+    })
+}
+
+/// The partitions of an assignment.
+///
+/// # Safety
+/// The assignment is null or alive.
+unsafe fn partitions(assignment: *const bindings::rd_kafka_MemberAssignment_t) -> BTreeSet<TopicPartition> {
+    if assignment.is_null() {
+        return BTreeSet::new();
+    }
+    // SAFETY: the assignment is alive, and its parts with it; librdkafka says how many partitions there are.
+    unsafe {
+        let list = bindings::rd_kafka_MemberAssignment_partitions(assignment);
+        if list.is_null() || (*list).elems.is_null() {
+            return BTreeSet::new();
+        }
+        let elements = slice::from_raw_parts((*list).elems, usize::try_from((*list).cnt).unwrap_or_default());
+        elements.iter().map(|element| TopicPartition::new(text(element.topic), element.partition)).collect()
+    }
+}
+
+/// The ID that a consumer has as a member of its group; empty before it has joined.
+pub(super) fn member_id<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> String {
+    let native = consumer.client().native_ptr();
+    // SAFETY: the client is alive while it is borrowed; what is returned is ours to free.
+    unsafe {
+        let id = bindings::rd_kafka_memberid(native);
+        let copy = text(id);
+        if !id.is_null() {
+            bindings::rd_kafka_mem_free(native, id.cast());
+        }
+        copy
+    }
+}
+
+/// Asks about a group; waits for the answer, at most so many milliseconds, and reads it.
+fn describe<C: ClientContext, T>(
+    client: &Client<C>,
+    group: &str,
+    wait_ms: i32,
+    read: impl FnOnce(*const bindings::rd_kafka_ConsumerGroupDescription_t) -> T,
+) -> Result<Told<T>, NulError> {
     let group = CString::new(group)?;
     let mut asked = group.as_ptr();
     // SAFETY: the client is alive while it is borrowed, and librdkafka copies the name. Queue and
@@ -226,12 +308,12 @@ pub(super) fn members<C: ClientContext>(client: &Client<C>, group: &str, wait_ms
         let queue = bindings::rd_kafka_queue_new(client.native_ptr());
         bindings::rd_kafka_DescribeConsumerGroups(client.native_ptr(), &raw mut asked, 1, ptr::null(), queue);
         let event = bindings::rd_kafka_queue_poll(queue, wait_ms);
-        let members = counted(event);
+        let told = group_of(event, read);
         if !event.is_null() {
             bindings::rd_kafka_event_destroy(event);
         }
         bindings::rd_kafka_queue_destroy(queue);
-        Ok(members)
+        Ok(told)
     }
 }
 
@@ -239,35 +321,36 @@ pub(super) fn members<C: ClientContext>(client: &Client<C>, group: &str, wait_ms
 ///
 /// # Safety
 /// The event is null or alive.
-unsafe fn counted(event: *mut bindings::rd_kafka_event_t) -> Members {
+unsafe fn group_of<T>(
+    event: *mut bindings::rd_kafka_event_t,
+    read: impl FnOnce(*const bindings::rd_kafka_ConsumerGroupDescription_t) -> T,
+) -> Told<T> {
     if event.is_null() {
-        return Members::Late;
+        return Told::Late;
     }
     // SAFETY: the event is alive, and its parts with it; librdkafka says how many groups there are.
     unsafe {
         if bindings::rd_kafka_event_error(event) != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
-            return Members::Refused(text(bindings::rd_kafka_event_error_string(event)));
+            return Told::Refused(text(bindings::rd_kafka_event_error_string(event)));
         }
         let result = bindings::rd_kafka_event_DescribeConsumerGroups_result(event);
         if result.is_null() {
-            return Members::Late; // something else was on the queue
+            return Told::Late; // something else was on the queue
         }
         let mut count = 0;
         let groups = bindings::rd_kafka_DescribeConsumerGroups_result_groups(result, &raw mut count);
         if count != 1 {
-            return Members::Late;
+            return Told::Late;
         }
         let group = *groups;
         let error = bindings::rd_kafka_ConsumerGroupDescription_error(group);
         if error.is_null() {
-            return Members::Count(bindings::rd_kafka_ConsumerGroupDescription_member_count(group));
+            return Told::Known(read(group));
         }
         match bindings::rd_kafka_error_code(error) {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => {
-                Members::Count(bindings::rd_kafka_ConsumerGroupDescription_member_count(group))
-            }
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND => Members::Count(0),
-            _ => Members::Refused(text(bindings::rd_kafka_error_string(error))),
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Told::Known(read(group)),
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND => Told::NoGroup,
+            _ => Told::Refused(text(bindings::rd_kafka_error_string(error))),
         }
     }
 }
