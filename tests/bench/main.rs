@@ -11,7 +11,9 @@
 )]
 
 mod delivery;
+mod drain;
 mod figure;
+mod logs;
 mod metrics;
 mod process;
 
@@ -32,6 +34,8 @@ struct Args {
 enum What {
     /// The metrics worker, beside a librdkafka that reads the same topics.
     Metrics(metrics::Args),
+    /// The logs worker, beside a librdkafka and a Collector that read the same topics.
+    Logs(logs::Args),
     /// The delivery protocol with the counting worker, beside a librdkafka that reads, writes and commits.
     Delivery(delivery::Args),
 }
@@ -44,6 +48,7 @@ fn main() {
     eprintln!("{cores} cores, load average {load}; the broker and what it takes run on the same ones");
     match args.what {
         What::Metrics(args) => metrics::run(&args),
+        What::Logs(args) => logs::run(&args),
         What::Delivery(args) => delivery::run(&args),
     }
 }

@@ -1,7 +1,6 @@
 //! What the metrics worker costs on a real Kafka, beside what it costs to read the same records and do nothing.
 
 mod collector;
-mod drain;
 mod latency;
 mod load;
 mod receiver;
@@ -15,6 +14,7 @@ use weir_tests::stack::Kafka;
 use self::load::{Filled, Shape};
 use self::report::{Report, Row};
 use self::worker::Start;
+use crate::drain;
 
 /// What the metrics worker costs, beside a bare librdkafka and a Collector that read the same topics.
 #[derive(Debug, clap::Args)]
