@@ -187,11 +187,15 @@ pub(crate) fn look_jwt(scan: &mut Scan<'_>, start: usize) {
     }
     let header = run(text, start, TOKEN_BYTES_MAX, |byte| Letters::Url.has(byte));
     scan.pass(start + header);
+    // First, for it is short: what follows may be long, and looked at for each part of it.
+    if !is_header(part(text, start, start + header)) {
+        return;
+    }
     let all = run(text, start, TOKEN_BYTES_MAX, |byte| Letters::Dotted.has(byte));
     let end = start + all - part(text, start, start + all).iter().rev().take_while(|byte| **byte == b'.').count();
     let dots = part(text, start, end).iter().filter(|byte| **byte == b'.').count();
     // An unsigned one ends with its dot.
-    if dots == 0 || end - start - header < 6 || !is_header(part(text, start, start + header)) {
+    if dots == 0 || end - start - header < 6 {
         return;
     }
     scan.hit(Detector::Jwt, start..end);
