@@ -147,14 +147,44 @@ const PLACEHOLDERS: [&str; 22] = [
     "unset",
 ];
 
+/// For the last two bytes of a name, both without their upper bits: whether one of those above ends so.
+static LAST: [u32; 32] = last();
+
+#[expect(clippy::indexing_slicing, reason = "it is run by the compiler, which would tell")]
+const fn last() -> [u32; 32] {
+    let mut last = [0; 32];
+    let mut index = 0;
+    while index < ENDS.len() + WORDS.len() {
+        let name = if index < ENDS.len() { ENDS[index].0 } else { WORDS[index - ENDS.len()].0 }.as_bytes();
+        last[(name[name.len() - 1] & 31) as usize] |= 1 << (name[name.len() - 2] & 31);
+        index += 1;
+    }
+    last
+}
+
+/// Whether it is worth to compare a name with those above: most end otherwise.
+fn may_end(name: &[u8]) -> bool {
+    let mut letters = name.iter().rev().filter(|byte| is_letter(**byte)).map(|byte| byte & 31);
+    let Some((last, before)) = letters.next().zip(letters.next()) else { return false };
+    LAST.get(usize::from(last)).is_some_and(|befores| befores & (1 << before) != 0)
+}
+
+fn is_letter(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte >= 0x80
+}
+
 /// What `name` says of its value, if anything.
 pub(crate) fn of(name: &[u8]) -> Option<Name> {
-    let mut letters = [0; NAME_BYTES_MAX];
-    let (mut count, mut word, mut small) = (0, 0, false);
     let cut = name.len().saturating_sub(NAME_BYTES_MAX);
     let trimmed = name.len() - name.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    for byte in part(name, cut, trimmed) {
-        let counts = byte.is_ascii_alphanumeric() || *byte >= 0x80;
+    let name = part(name, cut, trimmed);
+    if !may_end(name) {
+        return None;
+    }
+    let mut letters = [0; NAME_BYTES_MAX];
+    let (mut count, mut word, mut small) = (0, 0, false);
+    for byte in name {
+        let counts = is_letter(*byte);
         if !counts || small && byte.is_ascii_uppercase() {
             word = count;
         }
@@ -166,8 +196,9 @@ pub(crate) fn of(name: &[u8]) -> Option<Name> {
     }
     let letters = part(&letters, 0, count);
     let last = part(letters, word, count);
+    let ends = |text: &str| text.as_bytes().last() == letters.last() && letters.ends_with(text.as_bytes());
     let whole = WORDS.iter().find(|(text, _)| last == text.as_bytes());
-    let (text, name) = whole.or_else(|| ENDS.iter().find(|(text, _)| letters.ends_with(text.as_bytes())))?;
+    let (text, name) = whole.or_else(|| ENDS.iter().find(|(text, _)| ends(text)))?;
     let before = part(letters, 0, count - text.len());
     let opens_nothing = *text == "token" && NO_TOKENS.iter().any(|word| before.ends_with(word.as_bytes()));
     let is_set = *name == Name::Cookie && before.ends_with(b"set");
@@ -271,6 +302,28 @@ impl Name {
             Self::Secret => Detector::Secret,
             Self::Cookie | Self::SetCookie => Detector::Cookie,
             Self::Authorization => Detector::Authorization,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Guards: a name is passed over for its last two letters.
+    #[test]
+    fn every_name_counts_in_any_case_with_digits_and_marks() {
+        for (text, _) in ENDS.iter().chain(&WORDS) {
+            for name in [text.to_string(), text.to_ascii_uppercase(), format!("{text}12"), format!("db.{text}")] {
+                assert!(of(name.as_bytes()).is_some(), "{name}");
+            }
+        }
+        for (text, _) in ENDS.iter().filter(|(text, _)| text.is_ascii()) {
+            let (front, last) = text.split_at(text.len() - 1);
+            assert!(of(format!("{front}_{last}").as_bytes()).is_some(), "{front}_{last}");
+        }
+        for name in ["", "d", "station", "duration_ms", "note", "7", "_", "monkey"] {
+            assert_eq!(of(name.as_bytes()), None, "{name}");
         }
     }
 }

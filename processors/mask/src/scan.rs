@@ -149,6 +149,7 @@ const NAME_BIT: usize = Kind::Name as usize;
 const PREFIX_BIT: usize = 32;
 const PREFIX_BITS: usize = 64 - PREFIX_BIT;
 
+const NUMBER: u64 = 1 << Kind::Number as usize;
 /// The kinds that say that the text is to be read as a [`View`]: all before mail.
 const ENCODED: u64 = (1 << Kind::Mail as usize) - 1;
 const NAME_BITS: usize = PREFIX_BIT - NAME_BIT;
@@ -205,7 +206,7 @@ fn kinds(byte: u8) -> &'static [u64; 4] {
 
 /// Finds what is in `text`; the view in which it was found, where that is not the text as it is written.
 pub(crate) fn scan<'t>(text: &'t [u8], wanted: Wanted, hits: &mut Vec<Hit>) -> Option<View<'t>> {
-    if pass(text, wanted, ENCODED, hits) {
+    if wanted.is_nothing() || pass(text, wanted, ENCODED, hits) {
         return None;
     }
     hits.clear();
@@ -222,12 +223,18 @@ fn pass(text: &[u8], wanted: Wanted, stop: u64, hits: &mut Vec<Hit>) -> bool {
     let (mut first, mut both, mut read) = (kinds(b' ')[0] & kinds_wanted, 0, 0);
     while let Some(byte) = text.get(read) {
         let of = kinds(*byte);
-        let found = both & of[2];
+        let mut found = both & of[2];
         both = first & of[1];
         first = of[0] & kinds_wanted;
         read += 1;
         if found == 0 {
             continue;
+        }
+        if found & NUMBER != 0 && number::is_short(text, read - 2) {
+            found &= !NUMBER;
+            if found == 0 {
+                continue;
+            }
         }
         if found & stop != 0 {
             return false;
@@ -328,6 +335,10 @@ impl Wanted {
             kinds |= ((1 << PREFIX_BITS) - 1) << PREFIX_BIT;
         }
         Self { kinds, random: masks(Detector::Entropy) }
+    }
+
+    fn is_nothing(self) -> bool {
+        self.kinds == 0 && !self.random
     }
 }
 

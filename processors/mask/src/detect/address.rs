@@ -47,6 +47,9 @@ pub(crate) fn look_dot(scan: &mut Scan<'_>, dot: usize) {
     if at(text, dot + 5) == b'.' && hardware(scan, dot.saturating_sub(4), b'.', 4, 3) {
         return;
     }
+    if !before(text, dot).is_ascii_digit() || !at(text, dot + 1).is_ascii_digit() {
+        return;
+    }
     let start = dot - run_back(text, dot, 4, |byte| byte.is_ascii_digit());
     let Some((address, end)) = ipv4(text, start) else { return };
     scan.pass(end);
@@ -62,12 +65,16 @@ pub(crate) fn look_dot(scan: &mut Scan<'_>, dot: usize) {
 /// Looks at the colon between hexadecimal digits or colons at `colon`.
 pub(crate) fn look_colon(scan: &mut Scan<'_>, colon: usize) {
     let text = scan.text;
-    let inside = |byte: u8| byte.is_ascii_hexdigit() || byte == b':';
-    let mut start = colon - run_back(text, colon, IPV6_BYTES_MAX, inside);
-    let mut end = colon + run(text, colon, IPV6_BYTES_MAX, |byte| inside(byte) || byte == b'.');
     if colon < scan.colons {
         return;
     }
+    let inside = |byte: u8| byte.is_ascii_hexdigit() || byte == b':';
+    if is_time(text, colon) {
+        scan.colons = colon + 4;
+        return;
+    }
+    let mut start = colon - run_back(text, colon, IPV6_BYTES_MAX, inside);
+    let mut end = colon + run(text, colon, IPV6_BYTES_MAX, |byte| inside(byte) || byte == b'.');
     scan.colons = end;
     // A name and its colon, of which the last letters look like a group: `src:fe80::1`.
     let named = before(text, start).is_ascii_alphanumeric() || before(text, start) == b'_';
@@ -84,6 +91,10 @@ pub(crate) fn look_colon(scan: &mut Scan<'_>, colon: usize) {
     if joined || colons < 2 || end - start > IPV6_BYTES_MAX - 1 {
         return;
     }
+    // An address without a gap has more colons.
+    if colons < 5 && !whole.windows(2).any(|pair| pair == b"::") {
+        return;
+    }
     let pairs = whole.split(|byte| *byte == b':').all(|group| group.len() == 2);
     if pairs && matches!(colons, 5 | 7) {
         hardware(scan, start, b':', 2, colons + 1);
@@ -96,9 +107,21 @@ pub(crate) fn look_colon(scan: &mut Scan<'_>, colon: usize) {
     }
 }
 
+/// Whether these are the hours of a time with seconds, and nothing more: `22:03:11`.
+fn is_time(text: &[u8], colon: usize) -> bool {
+    let inside = |byte: u8| byte.is_ascii_hexdigit() || byte == b':';
+    let Some([before @ .., seconds, next]) = colon.checked_sub(2).and_then(|start| text.get(start..start + 9)) else {
+        return false;
+    };
+    let [hour, hours, b':', minute, minutes, b':', second] = before else { return false };
+    [hour, hours, minute, minutes, second, seconds].iter().all(|byte| byte.is_ascii_digit())
+        && !inside(*next)
+        && !inside(super::before(text, colon - 2))
+}
+
 /// Looks at the dash between two hexadecimal digits at `dash`.
 pub(crate) fn look_dash(scan: &mut Scan<'_>, dash: usize) {
-    if at(scan.text, dash + 3) == b'-' && dash >= 2 {
+    if at(scan.text, dash + 3) == b'-' && at(scan.text, dash + 6) == b'-' && dash >= 2 {
         hardware(scan, dash - 2, b'-', 2, 6);
     }
 }

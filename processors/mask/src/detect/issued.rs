@@ -149,6 +149,12 @@ pub(crate) const PREFIXES: [Prefix; 83] = {
 pub(crate) fn look_prefix(scan: &mut Scan<'_>, prefix: &Prefix, end: usize) {
     let text = scan.text;
     let Some(start) = end.checked_sub(prefix.rare + 3) else { return };
+    // Several prefixes share a bit: mostly it was another one's, or none's.
+    if prefix.text.get(prefix.rare) != text.get(start + prefix.rare)
+        || prefix.text.last() != text.get(start + prefix.text.len() - 1)
+    {
+        return;
+    }
     let previous = before(text, start);
     let body = start + prefix.text.len();
     if part(text, start, body) != prefix.text || previous.is_ascii_alphanumeric() {

@@ -35,6 +35,18 @@ const OTHER_WORDS: [&str; 15] = [
 ];
 const OWN_WORDS: [&str; 6] = ["mynumber", "my_number", "my number", "individual", "マイナンバー", "個人番号"];
 
+/// Whether the digits at `start` are too few to be anything alone, and no others are grouped with them: a time, a
+/// counter. Most numbers of a log are, so that all digits are looked at as one.
+#[inline]
+pub(crate) fn is_short(text: &[u8], start: usize) -> bool {
+    let Some(bytes) = text.get(start..).and_then(<[u8]>::first_chunk) else { return false };
+    let digits = u64::from_le_bytes(*bytes) ^ 0x3030_3030_3030_3030;
+    // The upper bit of each byte that is no digit.
+    let others = (((digits & 0x7f7f_7f7f_7f7f_7f7f) + 0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080;
+    let next = bytes.get((others.trailing_zeros() / 8) as usize);
+    next.is_some_and(|next| !matches!(next, b' ' | b'-' | b'.' | b'(' | b')'))
+}
+
 /// Looks at the digits that begin at `start`, after what is no letter or digit.
 pub(crate) fn look(scan: &mut Scan<'_>, start: usize) {
     let text = scan.text;
@@ -45,14 +57,17 @@ pub(crate) fn look(scan: &mut Scan<'_>, start: usize) {
     }
     let count = run(text, start, DIGITS_MAX, |byte| byte.is_ascii_digit());
     let next = at(text, start + count);
-    let found = match count {
-        _ if at(text, start) == b'0' && phone::look_domestic(scan, start) => true,
-        12 => card::look(scan, start, count) || my_number(scan, start, start + count),
-        13..DIGITS_MAX => card::look(scan, start, count),
-        4 if matches!(next, b' ' | b'-') => card::look(scan, start, count) || my_number_grouped(scan, start, next),
-        6 if matches!(next, b' ' | b'-') => card::look(scan, start, count),
-        3 if matches!(next, b' ' | b'-') => ssn(scan, start, next),
-        9 => ssn_bare(scan, start),
+    // What follows the first group of a grouped number: most numbers have no second one.
+    let second =
+        if matches!(next, b' ' | b'-') { run(text, start + count + 1, 14, |byte| byte.is_ascii_digit()) } else { 0 };
+    let found = match (count, second) {
+        _ if at(text, start) == b'0' && phone::look_domestic(scan, start, count) => true,
+        (12, _) => card::look(scan, start, count) || my_number(scan, start, start + count),
+        (13..DIGITS_MAX, _) => card::look(scan, start, count),
+        (4, 4) => card::look(scan, start, count) || my_number_grouped(scan, start, next),
+        (4, 6) | (6, 13) => card::look(scan, start, count),
+        (3, 2) => ssn(scan, start, next),
+        (9, _) => ssn_bare(scan, start),
         _ => false,
     };
     if !found {

@@ -8,6 +8,8 @@ use crate::scan::Scan;
 /// E.164, 6.1: the most digits, country code included.
 const DIGITS_MAX: usize = 15;
 const GROUPS_MAX: usize = 8;
+/// Japan's numbers have so many digits or one more; those from abroad, with the zeros before them, at least as many.
+const JAPANESE_DIGITS_MIN: usize = 10;
 
 /// Country codes of one and two digits.
 const SHORT_CODES: [u32; 46] = [
@@ -87,8 +89,12 @@ pub(crate) fn look_international(scan: &mut Scan<'_>, plus: usize) {
     }
 }
 
-/// Looks at the zero at `start`.
-pub(crate) fn look_domestic(scan: &mut Scan<'_>, start: usize) -> bool {
+/// Looks at the zero at `start`, with which so many digits begin.
+pub(crate) fn look_domestic(scan: &mut Scan<'_>, start: usize, count: usize) -> bool {
+    let grouped = matches!(at(scan.text, start + count), b' ' | b'-' | b'.' | b'(' | b')');
+    if !grouped && count < JAPANESE_DIGITS_MIN {
+        return false; // a time, a counter
+    }
     if at(scan.text, start + 1) == b'0' {
         return international(scan, start, start + 2, true);
     }
