@@ -106,9 +106,17 @@ impl Masking<'_> {
     /// # Errors
     /// A nested value is malformed.
     pub fn body(&mut self, w: &mut Writer, number: u32, body: AnyValue<'_>, raw: &[u8]) -> Result<(), Error> {
-        let start = w.len();
         self.max.text = self.max.body;
-        let kept = w.message(number, |w| self.any(w, Field::BODY, body))?;
+        let start = w.len();
+        let kept = match body {
+            // Most bodies are texts in which nothing is found: those are not written twice.
+            AnyValue::String(text) if self.text(Field::BODY, text) == Outcome::Same => Kept::Same,
+            AnyValue::String(_) => {
+                w.message(number, |w| w.bytes(1, self.buffer.as_bytes()));
+                Kept::Changed
+            }
+            body => w.message(number, |w| self.any(w, Field::BODY, body))?,
+        };
         self.max.text = self.max.attribute;
         self.note_cut("body");
         if kept == Kept::Same {
@@ -134,7 +142,15 @@ impl Masking<'_> {
         let name = masked_key.as_deref().unwrap_or(key);
         let start = w.len();
         let kept = match value {
-            // Most attributes are texts in which nothing is found.
+            // Most attributes are texts in which nothing is found: those are not written twice.
+            AnyValue::String(text) if masked_key.is_none() => match self.text(field, text) {
+                Outcome::Same => Kept::Same,
+                Outcome::Changed => {
+                    w.text_attribute(number, key, self.buffer);
+                    Kept::Changed
+                }
+                Outcome::Dropped => Kept::Dropped,
+            },
             AnyValue::String(text) => self.text_attribute(w, number, (name, field), text),
             value => w.attribute(number, name, |w| self.any(w, field, value))?,
         };

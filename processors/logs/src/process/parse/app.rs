@@ -158,22 +158,22 @@ fn seconds(value: &Value<'_>) -> Option<f64> {
 
 /// The first IPv4 address of a text that stands alone, or the first IPv6 address in brackets or between spaces.
 fn first_address(text: &str) -> Option<&str> {
-    let is = |byte: u8| byte.is_ascii_hexdigit() || byte == b'.' || byte == b':';
-    let mut rest = Scan(text);
-    let mut before = None;
-    loop {
-        let passed = rest.take_while(|byte| !is(byte));
-        before = passed.as_bytes().last().copied().or(before);
-        let run = rest.take_while(is);
-        if run.is_empty() {
-            return None;
-        }
-        let opened =
-            before.is_none_or(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_' | b'.' | b'@'));
-        let closed = rest.peek().is_none_or(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_'));
+    let is = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':');
+    let bytes = text.as_bytes();
+    let mut passed = 0;
+    // No address is without one of them, and words have neither.
+    while let Some(mark) = bytes.get(passed..).and_then(|rest| memchr::memchr2(b'.', b':', rest)) {
+        let (front, back) = bytes.split_at_checked(passed + mark)?;
+        let start = front.len() - front.iter().rev().take(mark).take_while(|byte| is(byte)).count();
+        let end = front.len() + back.iter().take_while(|byte| is(byte)).count();
+        let opened = start
+            .checked_sub(1)
+            .and_then(|before| bytes.get(before))
+            .is_none_or(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_' | b'.' | b'@'));
+        let closed = bytes.get(end).is_none_or(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_'));
         // The shortest is `::1`, and the longest has 45 bytes.
-        if opened && closed && (3..=60).contains(&run.len()) {
-            let run = run.trim_end_matches(['.', ':']);
+        if opened && closed && (3..=60).contains(&(end - start)) {
+            let run = text.get(start..end)?.trim_end_matches(['.', ':']);
             let front = run
                 .split_once(':')
                 .map_or(run, |(front, port)| if port.bytes().all(|byte| byte.is_ascii_digit()) { front } else { run });
@@ -183,8 +183,9 @@ fn first_address(text: &str) -> Option<&str> {
                 return Some(front);
             }
         }
-        before = run.as_bytes().last().copied();
+        passed = end;
     }
+    None
 }
 
 /// An address with its port, if it has one.
