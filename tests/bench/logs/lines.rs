@@ -51,7 +51,7 @@ pub(crate) fn line(number: u64, bytes: usize) -> String {
         format!("order {number} handed over to the next station")
     };
     // As in a topic of many services: a record's lines are of one kind.
-    if number / super::load::LINES_PER_RECORD % 2 == 0 {
+    if (number / super::load::LINES_PER_RECORD).is_multiple_of(2) {
         json(number, &said, bytes)
     } else {
         syslog(number, &said, bytes)
