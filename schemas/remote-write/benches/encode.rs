@@ -11,8 +11,8 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use weir_remote_write::{Compressor, Family, MetricType, Points, Sample, Series, Symbols, v1, v2};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use weir_remote_write::{Compressor, Family, MetricType, Points, Sample, Series, Symbols, decompress, v1, v2};
 
 const SERIES: u32 = 10_000;
 const START_MS: i64 = 1_700_000_000_000;
@@ -46,7 +46,7 @@ fn known_series(symbols: &Arc<Symbols>) -> Vec<Arc<Series>> {
     let series = |i: u32| {
         let labels = labels(i);
         let labels: Vec<_> = labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        Arc::new(Series::new(symbols, &labels, Arc::clone(&families[i as usize % 100])).unwrap())
+        Arc::new(Series::new(&labels, Arc::clone(&families[i as usize % 100])).unwrap())
     };
     (0..SERIES).map(series).collect()
 }
@@ -66,41 +66,32 @@ fn encode(c: &mut Criterion) {
     let mut group = c.benchmark_group("encode/10k_samples_10_labels");
     group.throughput(Throughput::Elements(SERIES.into()));
     let (mut v1, mut v2) = (v1::Builder::new(), v2::Builder::new());
-    let (mut compressor, mut body) = (Compressor::new(), Vec::new());
 
-    for snappy in [false, true] {
-        let steps = if snappy { "assemble_and_snappy" } else { "assemble" };
-        group.bench_function(BenchmarkId::new("v1", steps), |b| {
-            b.iter(|| {
-                v1.clear();
-                for (series, sample) in &points {
-                    v1.push(series, Points::Samples(std::slice::from_ref(sample)), &[]);
-                }
-                let request = black_box(v1.finish());
-                if snappy {
-                    compressor.compress(request, &mut body).unwrap();
-                }
-            });
+    group.bench_function("v1", |b| {
+        b.iter(|| {
+            v1.clear();
+            for (series, sample) in &points {
+                v1.push(series, Points::Samples(std::slice::from_ref(sample)), &[]);
+            }
+            black_box(v1.finish().unwrap())
         });
-        group.bench_function(BenchmarkId::new("v2", steps), |b| {
-            b.iter(|| {
-                v2.clear();
-                for (series, sample) in &points {
-                    v2.push(series, Points::Samples(std::slice::from_ref(sample)), &[]);
-                }
-                let request = black_box(v2.finish());
-                if snappy {
-                    compressor.compress(request, &mut body).unwrap();
-                }
-            });
-        });
-    }
-    group.finish();
-    let sizes = [v1.finish(), v2.finish()].map(|request| {
-        compressor.compress(request, &mut body).unwrap();
-        (request.len(), body.len())
     });
-    println!("bytes before and after snappy: v1 {:?}, v2 {:?}", sizes[0], sizes[1]);
+    group.bench_function("v2", |b| {
+        b.iter(|| {
+            v2.clear();
+            for (series, sample) in &points {
+                v2.push(series, Points::Samples(std::slice::from_ref(sample)), &[]);
+            }
+            black_box(v2.finish().unwrap())
+        });
+    });
+    group.finish();
+    for (version, body) in [("v1", v1.finish().unwrap()), ("v2", v2.finish().unwrap())] {
+        let plain = decompress(&body, usize::MAX).unwrap();
+        let mut searched = Vec::new();
+        Compressor::new().compress(&plain, &mut searched).unwrap();
+        println!("{version}: {} bytes, {} as written, {} by an encoder", plain.len(), body.len(), searched.len());
+    }
 }
 
 fn make(c: &mut Criterion) {

@@ -1,12 +1,12 @@
 //! Prometheus remote write 1.0 and 2.0: encoders for known series, decoders for a receiver.
 //!
-//! In: [`Series`], made once and kept, and their [`Points`]. Out: the bytes of
-//! a `prometheus.WriteRequest` ([`v1::Builder`]) or of an
-//! `io.prometheus.write.v2.Request` ([`v2::Builder`]), put together from bytes
-//! encoded when the series was made; pushing samples of a known series
-//! allocates nothing once the buffers have grown. The way back is
-//! [`v1::decode`] and [`v2::decode`]. Whether names and labels are valid and
-//! sorted is the maker's business, not checked here. No IO.
+//! In: [`Series`], made once and kept, and their [`Points`]. Out: a
+//! `prometheus.WriteRequest` ([`v1::Builder`]) or an
+//! `io.prometheus.write.v2.Request` ([`v2::Builder`]) as it travels: in snappy's
+//! block format, in which it is written from the beginning. Pushing samples of a
+//! known series allocates nothing once the buffers have grown. The way back is
+//! [`decompress`], then [`v1::decode`] or [`v2::decode`]. Whether names and
+//! labels are valid and sorted is the maker's business, not checked here. No IO.
 //!
 //! Field numbers are those of Prometheus 3.13, where the start timestamp
 //! stands in each sample and histogram of 2.0.
@@ -16,11 +16,11 @@
 mod decoded;
 mod error;
 pub mod headers;
-mod order;
+mod marks;
+mod pieces;
 mod points;
 mod series;
 mod snappy;
-mod stamps;
 mod symbols;
 pub mod v1;
 pub mod v2;

@@ -167,12 +167,13 @@ impl Points<'_> {
         }
     }
 
-    /// When the first of them was taken, in milliseconds since 1970.
+    /// Of a single sample, how many of the bytes that are written are its own: its times, which follow, are often
+    /// those of the sample before.
     #[inline]
-    pub(crate) fn first_ms(&self) -> i64 {
+    pub(crate) fn own_bytes(&self, exemplars: &[Exemplar]) -> Option<usize> {
         match self {
-            Self::Samples(samples) => samples.first().map_or(0, |sample| sample.timestamp_ms),
-            Self::Histograms(histograms) => histograms.first().map_or(0, |histogram| histogram.timestamp_ms),
+            Self::Samples([sample]) if exemplars.is_empty() => Some(2 + double_len(sample.value)),
+            _ => None,
         }
     }
 

@@ -1,14 +1,14 @@
-//! A series as it is kept: its labels encoded once for both versions.
+//! A series as it is kept: the symbols of its labels.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
 use foldhash::quality::FixedState;
 
 use crate::points::{Exemplar, Points};
-use crate::symbols::{Symbol, Symbols};
-use crate::wire::{put_bytes, put_uint, varint_len};
+use crate::symbols::{Symbol, Symbols, Text};
+use crate::wire::{bytes_len, put_bytes, put_header, put_uint};
 use crate::{SeriesError, points};
 
 /// The longest labels of one series, or texts of one family: 1 MiB, a tenth of
@@ -49,7 +49,7 @@ pub struct Family {
     held: [Symbol; 3],
     /// A whole `prometheus.MetricMetadata`.
     encoded: Box<[u8]>,
-    /// Where help and unit are in it, with their lengths in front; nowhere if empty.
+    /// Where help and unit are in it; nowhere if empty.
     texts: [Range<usize>; 2],
 }
 
@@ -94,7 +94,7 @@ impl Family {
         self.held[0]
     }
 
-    /// Help and unit, each with its length in front of its text.
+    /// Help and unit, each with its text.
     pub(crate) fn help_and_unit(&self) -> [(Symbol, &[u8]); 2] {
         let [_, help, unit] = self.held;
         let [help_at, unit_at] = &self.texts;
@@ -113,34 +113,28 @@ impl Drop for Family {
 pub struct Series {
     hash: u64,
     family: Arc<Family>,
-    symbols: Arc<Symbols>,
-    /// The symbols of names and values, which alternate; then the labels as field 1 of a
-    /// `prometheus.TimeSeries`. In one piece: a series that was met long ago has to come from memory.
-    bytes: Box<[u8]>,
-    /// Where the labels begin.
-    labels: usize,
+    /// Held by the symbols of the family.
+    labels: Box<[Symbol]>,
+    /// Length of the labels as fields of a `prometheus.TimeSeries`.
+    labels_bytes: usize,
 }
 
 impl Series {
-    /// Encodes `labels`, sorted by name and `__name__` among them.
+    /// Keeps `labels`, sorted by name and `__name__` among them.
     ///
     /// # Errors
-    /// Labels longer than [`TEXT_BYTES_MAX`], or `symbols` is full.
-    pub fn new(symbols: &Arc<Symbols>, labels: &[(&str, &str)], family: Arc<Family>) -> Result<Self, SeriesError> {
+    /// Labels longer than [`TEXT_BYTES_MAX`], or the symbols of the family are full.
+    pub fn new(labels: &[(&str, &str)], family: Arc<Family>) -> Result<Self, SeriesError> {
         let texts = || labels.iter().flat_map(|&(name, value)| [name, value]);
         check_length(texts())?;
-        let held = symbols.hold(texts())?;
-        let mut bytes: Vec<u8> = held.into_iter().flat_map(Symbol::to_bytes).collect();
-        let start = bytes.len();
-        let mut label = Vec::new();
-        for &(name, value) in labels {
-            label.clear();
-            put_text(&mut label, 1, name);
-            put_text(&mut label, 2, value);
-            put_bytes(&mut bytes, 1, &label);
+        let held = family.symbols.hold_labels(labels)?;
+        let mut hasher = FixedState::default().build_hasher();
+        for text in texts() {
+            hasher.write_usize(text.len());
+            hasher.write(text.as_bytes());
         }
-        let hash = FixedState::default().hash_one(bytes.get(start..).unwrap_or_default());
-        Ok(Self { hash, family, symbols: Arc::clone(symbols), bytes: bytes.into(), labels: start })
+        let labels_bytes = labels.iter().map(|(name, value)| bytes_len(label_len(name, value))).sum();
+        Ok(Self { hash: hasher.finish(), family, labels: held.into(), labels_bytes })
     }
 
     /// Hash of the labels, the same for the same labels in every process of this version.
@@ -150,23 +144,12 @@ impl Series {
         self.hash
     }
 
-    /// Has a part of a series come from memory: see [`crate::v1::fetch`].
+    /// Reads something of all that pushing a series takes, and does nothing with it: a series that was met long ago
+    /// has to come from memory, and those of several come together if they are fetched before the first one is pushed.
     #[inline]
-    pub(crate) fn fetch(&self, part: Range<usize>) -> u8 {
-        let bytes = self.bytes.get(part).unwrap_or_default();
-        bytes.iter().step_by(LINE_BYTES).chain(bytes.last()).fold(0, |all, byte| all ^ byte)
-    }
-
-    /// Where its symbols are.
-    #[inline]
-    pub(crate) fn symbols_at(&self) -> Range<usize> {
-        0..self.labels
-    }
-
-    /// Where its labels are.
-    #[inline]
-    pub(crate) fn labels_at(&self) -> Range<usize> {
-        self.labels..self.bytes.len()
+    pub fn fetch(&self) {
+        let lines = self.labels.iter().step_by(LINE_BYTES / size_of::<Symbol>());
+        std::hint::black_box(lines.chain(self.labels.last()).fold(0, |all, label| all ^ label.slot));
     }
 
     /// The metric it belongs to.
@@ -178,59 +161,29 @@ impl Series {
     /// Bytes this series takes in memory, its family and symbols apart.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.bytes.len()
-    }
-
-    /// Labels as field 1 of a `prometheus.TimeSeries`.
-    #[inline]
-    pub(crate) fn v1(&self) -> &[u8] {
-        self.bytes.get(self.labels_at()).unwrap_or_default()
+        size_of::<Self>() + size_of_val(&*self.labels)
     }
 
     #[inline]
-    pub(crate) fn symbols(&self) -> impl ExactSizeIterator<Item = Symbol> {
-        let (symbols, _) = self.bytes.get(self.symbols_at()).unwrap_or_default().as_chunks();
-        symbols.iter().map(|symbol| Symbol::from_bytes(*symbol))
+    pub(crate) fn labels(&self) -> &[Symbol] {
+        &self.labels
     }
 
-    /// Its names and values, in their order.
-    pub(crate) fn texts(&self) -> Texts<'_> {
-        Texts { labels: self.v1(), passed: 0 }
+    /// Length of its labels as fields of a `prometheus.TimeSeries`.
+    #[inline]
+    pub(crate) fn labels_bytes(&self) -> usize {
+        self.labels_bytes
     }
-}
 
-/// The names and values of a series, read once from the first to the last.
-pub(crate) struct Texts<'a> {
-    labels: &'a [u8],
-    /// How many labels are behind.
-    passed: usize,
-}
-
-impl<'a> Texts<'a> {
-    /// Name or value number `i`, with its length in front; nothing if it is empty, or of a label before the last one
-    /// that was asked for.
-    pub(crate) fn text(&mut self, i: usize) -> &'a [u8] {
-        while self.passed < i / 2 {
-            take_field(&mut self.labels);
-            self.passed += 1;
-        }
-        let mut labels = self.labels;
-        let Some((_, mut label)) = take_field(&mut labels) else { return &[] };
-        // Behind the key and length of the label's own field.
-        take_length(&mut label);
-        let wanted = if i.is_multiple_of(2) { 1 } else { 2 };
-        while let Some((field, text)) = take_field(&mut label) {
-            if field == wanted {
-                return text;
-            }
-        }
-        &[]
+    /// Tells the name and value of one of its labels.
+    pub(crate) fn tell<R>(&self, label: Symbol, tell: impl FnOnce([Text<'_>; 2]) -> R) -> Option<R> {
+        self.family.symbols.tell(label, tell)
     }
 }
 
 impl Drop for Series {
     fn drop(&mut self) {
-        self.symbols.release(self.symbols());
+        self.family.symbols.release_labels(&self.labels);
     }
 }
 
@@ -239,44 +192,32 @@ impl Drop for Series {
 pub fn bytes_max(series: &Series, points: Points<'_>, exemplars: &[Exemplar]) -> usize {
     // A reference is a varint of at most 5 bytes, a symbol's key is one more
     // byte; a length takes at most 5 and its key one.
-    let refs = series.symbols().len() * 6;
+    let refs = series.labels.len() * 2 * 6;
     let family = 6 + series.family.v1().len() + 32;
     let exemplars: usize = exemplars.iter().map(points::exemplar_bytes_max).sum();
-    12 + series.v1().len() + refs + family + points.bytes_max() + exemplars
+    12 + series.labels_bytes + refs + family + points.bytes_max() + exemplars
 }
 
-/// Appends a string field; an empty one is left out, as everywhere in proto3. Returns where it is, with its length in
-/// front.
+/// Appends a string field; an empty one is left out, as everywhere in proto3. Returns where it is.
 fn put_text(buf: &mut Vec<u8>, field: u8, text: &str) -> Range<usize> {
     if text.is_empty() {
         return 0..0;
     }
     put_bytes(buf, field, text.as_bytes());
-    buf.len() - text.len() - varint_len(text.len() as u64)..buf.len()
+    buf.len() - text.len()..buf.len()
 }
 
-/// Takes a length-delimited field off the front: its number, and its value with its length in front.
-fn take_field<'a>(bytes: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
-    let (key, after) = bytes.split_first()?;
-    let mut value = after;
-    let length = take_length(&mut value);
-    let (field, rest) = after.split_at_checked(after.len() - value.len() + length)?;
-    *bytes = rest;
-    Some((key >> 3, field))
+/// Length of a `prometheus.Label`.
+pub(crate) fn label_len(name: &str, value: &str) -> usize {
+    let text_len = |text: &str| if text.is_empty() { 0 } else { bytes_len(text.len()) };
+    text_len(name) + text_len(value)
 }
 
-/// Takes a length off the front.
-fn take_length(bytes: &mut &[u8]) -> usize {
-    let mut length = 0;
-    for shift in (0..).step_by(7) {
-        let Some((byte, rest)) = bytes.split_first() else { break };
-        *bytes = rest;
-        length |= usize::from(byte & 0x7f) << shift;
-        if *byte < 0x80 {
-            break;
-        }
-    }
-    length
+/// Appends a label as field 1 of a `prometheus.TimeSeries`.
+pub(crate) fn put_label(buf: &mut Vec<u8>, name: &str, value: &str) {
+    put_header(buf, 1, label_len(name, value));
+    put_text(buf, 1, name);
+    put_text(buf, 2, value);
 }
 
 fn check_length<'a>(texts: impl Iterator<Item = &'a str>) -> Result<(), SeriesError> {

@@ -1,18 +1,14 @@
-//! Small numbers for the strings of all live series.
+//! Small numbers for the labels of all live series, and for their strings.
 //!
-//! A request of 2.0 numbers its strings anew. To do that without hashing,
-//! every string of a series gets a [`Symbol`] when the series is made, and a
-//! builder finds the string's place in the present request by indexing a table
-//! with the symbol's slot (`stamps.rs`). The lock is taken when a series is
-//! made or dropped, never when its samples are pushed.
+//! A series keeps its labels as [`Symbol`]s, 8 bytes each, and a builder finds what the present request knows of one
+//! by indexing a table with its slot (`marks.rs`): nothing is hashed, and what many series have in common is kept
+//! once. The lock is taken when a series is made or dropped, and when a label is met for the first time in a request.
 //!
-//! Entries are counted by their holders; the slot of a string nobody holds any
-//! more is given to the next new one, so memory (and each builder's table) is
-//! bounded by the strings alive at one time. The serial number tells the users
-//! of a slot apart: a builder that has met an earlier one, or one of other
-//! `Symbols`, does not take the later one for it.
+//! Entries are counted by their holders; the slot of one that nobody holds any more is given to the next new one, so
+//! memory (and each builder's table) is bounded by what is alive at one time. The serial number tells the users of a
+//! slot apart: a builder that has met an earlier one, or one of other `Symbols`, does not take the later one for it.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,14 +17,16 @@ use hashbrown::HashTable;
 use crate::SeriesError;
 
 /// What a string costs beside its bytes: slot, table entry, and the rounding of both.
-const ENTRY_BYTES: usize = 64;
+const TEXT_BYTES: usize = 64;
+/// What a label costs beside its strings.
+const LABEL_BYTES: usize = 48;
 
-/// Numbers strings over the whole process, so that no two users of a slot share one.
-/// Wraps after 2^32 new strings; a mistake would need all of them within one request.
+/// Numbers entries over the whole process, so that no two users of a slot share one.
+/// Wraps after 2^32 new entries; a mistake would need all of them within one request.
 static NEXT_SERIAL: AtomicU32 = AtomicU32::new(1);
 
-/// A string of a live series: a place in a table, and which of its users it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A string or label of a live series: a place in a table, and which of its users it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Symbol {
     pub(crate) slot: u32,
     pub(crate) serial: u32,
@@ -37,39 +35,29 @@ pub(crate) struct Symbol {
 impl Symbol {
     /// The empty string, the same in all `Symbols`.
     pub(crate) const EMPTY: Self = Self { slot: 0, serial: 0 };
-
-    /// The symbol as it is kept among bytes.
-    pub(crate) fn to_bytes(self) -> [u8; size_of::<Self>()] {
-        (u64::from(self.serial) << 32 | u64::from(self.slot)).to_le_bytes()
-    }
-
-    /// The symbol that was kept among bytes.
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the lower half is the slot")]
-    pub(crate) fn from_bytes(bytes: [u8; size_of::<Self>()]) -> Self {
-        let both = u64::from_le_bytes(bytes);
-        Self { slot: both as u32, serial: (both >> 32) as u32 }
-    }
 }
 
-/// The strings of all live series of one worker, shared by its lanes.
+/// A string with its symbol.
+pub(crate) type Text<'a> = (Symbol, &'a str);
+
+/// The labels and strings of all live series of one worker, shared by its lanes.
 ///
 /// Several `Symbols` may feed one builder; a request then repeats the strings
 /// they have in common.
 #[derive(Debug)]
 pub struct Symbols {
     bytes_max: usize,
-    table: Mutex<Table>,
+    tables: Mutex<Tables>,
 }
 
 impl Symbols {
-    /// Takes strings until they, and 64 bytes for each, exceed `bytes_max`.
+    /// Takes strings and labels until they, and what it takes to keep them, exceed `bytes_max`.
     #[must_use]
     pub fn new(bytes_max: usize) -> Arc<Self> {
-        Arc::new(Self { bytes_max, table: Mutex::new(Table::new()) })
+        Arc::new(Self { bytes_max, tables: Mutex::new(Tables::new(bytes_max)) })
     }
 
-    /// Bytes of the strings held now, and 64 for each.
+    /// Bytes of what is held now, and of what it takes to keep it.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.lock().bytes
@@ -80,11 +68,48 @@ impl Symbols {
     /// # Errors
     /// There is no room; then none is held.
     pub(crate) fn hold<'a>(&self, texts: impl Iterator<Item = &'a str>) -> Result<Vec<Symbol>, SeriesError> {
-        let mut table = self.lock();
-        let mut held = Vec::with_capacity(texts.size_hint().0);
-        for text in texts {
-            let Some(symbol) = table.hold(text, self.bytes_max) else {
-                table.release(held.into_iter());
+        self.hold_all(texts, Tables::hold_text, Tables::release_text)
+    }
+
+    /// Lets go of texts that were held.
+    pub(crate) fn release(&self, held: impl Iterator<Item = Symbol>) {
+        let mut tables = self.lock();
+        held.for_each(|text| tables.release_text(text));
+    }
+
+    /// The symbols of labels, as [`Symbols::hold`] has it.
+    ///
+    /// # Errors
+    /// There is no room; then none is held.
+    pub(crate) fn hold_labels(&self, labels: &[(&str, &str)]) -> Result<Vec<Symbol>, SeriesError> {
+        self.hold_all(labels.iter().copied(), Tables::hold_label, Tables::release_label)
+    }
+
+    /// Lets go of labels that were held.
+    pub(crate) fn release_labels(&self, held: &[Symbol]) {
+        let mut tables = self.lock();
+        held.iter().for_each(|label| tables.release_label(*label));
+    }
+
+    /// Tells the name and value of a label that is held.
+    pub(crate) fn tell<R>(&self, label: Symbol, tell: impl FnOnce([Text<'_>; 2]) -> R) -> Option<R> {
+        let tables = self.lock();
+        let label = tables.labels.get(label)?;
+        let [name, value] = label.map(|text| (text, tables.texts.get(text).map_or("", |text| &**text)));
+        Some(tell([name, value]))
+    }
+
+    fn hold_all<T>(
+        &self,
+        all: impl Iterator<Item = T>,
+        hold: impl Fn(&mut Tables, T) -> Option<Symbol>,
+        release: impl Fn(&mut Tables, Symbol),
+    ) -> Result<Vec<Symbol>, SeriesError> {
+        let mut tables = self.lock();
+        let mut held = Vec::with_capacity(all.size_hint().0);
+        for one in all {
+            let Some(symbol) = hold(&mut tables, one) else {
+                held.into_iter().for_each(|symbol| release(&mut tables, symbol));
                 return Err(SeriesError::SymbolsFull { bytes_max: self.bytes_max });
             };
             held.push(symbol);
@@ -92,68 +117,124 @@ impl Symbols {
         Ok(held)
     }
 
-    /// Lets go of symbols that were held.
-    pub(crate) fn release(&self, held: impl Iterator<Item = Symbol>) {
-        self.lock().release(held);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Table> {
+    fn lock(&self) -> MutexGuard<'_, Tables> {
         // A panic elsewhere leaves at worst a string that is never let go.
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[derive(Debug)]
-struct Table {
+struct Tables {
     /// The first slot is the empty string's and never given away.
-    slots: Vec<Slot>,
-    free: Vec<u32>,
-    by_text: HashTable<u32>,
+    texts: Table<Box<str>>,
+    /// Names and values.
+    labels: Table<[Symbol; 2]>,
     hasher: foldhash::fast::RandomState,
     bytes: usize,
+    bytes_max: usize,
 }
 
-#[derive(Debug, Default)]
-struct Slot {
-    text: Box<str>,
-    holders: usize,
-    serial: u32,
-}
-
-impl Table {
-    fn new() -> Self {
-        Self {
-            slots: vec![Slot::default()],
-            free: Vec::new(),
-            by_text: HashTable::new(),
-            hasher: foldhash::fast::RandomState::default(),
-            bytes: 0,
-        }
+impl Tables {
+    fn new(bytes_max: usize) -> Self {
+        let mut texts = Table::default();
+        texts.slots.push(Slot::default());
+        let hasher = foldhash::fast::RandomState::default();
+        Self { texts, labels: Table::default(), hasher, bytes: 0, bytes_max }
     }
 
-    /// None if the table is full.
-    fn hold(&mut self, text: &str, bytes_max: usize) -> Option<Symbol> {
+    /// None if there is no room.
+    fn hold_text(&mut self, text: &str) -> Option<Symbol> {
         if text.is_empty() {
             return Some(Symbol::EMPTY);
         }
         let hash = self.hasher.hash_one(text);
-        let slots = &mut self.slots;
-        let known = self.by_text.find(hash, |&slot| slots.get(slot as usize).is_some_and(|entry| *entry.text == *text));
-        if let Some(&slot) = known {
-            let entry = slots.get_mut(slot as usize)?;
-            entry.holders += 1;
-            return Some(Symbol { slot, serial: entry.serial });
+        if let Some(symbol) = self.texts.hold(hash, |known| **known == *text) {
+            return Some(symbol);
         }
-        self.add(hash, text, bytes_max)
+        self.charge(text.len() + TEXT_BYTES)?;
+        self.texts.add(hash, text.into(), &self.hasher)
     }
 
-    fn add(&mut self, hash: u64, text: &str, bytes_max: usize) -> Option<Symbol> {
-        let bytes = self.bytes + text.len() + ENTRY_BYTES;
-        if bytes > bytes_max {
-            return None;
+    fn release_text(&mut self, text: Symbol) {
+        if text == Symbol::EMPTY {
+            return;
         }
-        let entry = Slot { text: text.into(), holders: 1, serial: NEXT_SERIAL.fetch_add(1, Ordering::Relaxed) };
-        let serial = entry.serial;
+        if let Some(text) = self.texts.release(text, &self.hasher) {
+            self.bytes -= text.len() + TEXT_BYTES;
+        }
+    }
+
+    /// None if there is no room.
+    fn hold_label(&mut self, (name, value): (&str, &str)) -> Option<Symbol> {
+        let name = self.hold_text(name)?;
+        let Some(value) = self.hold_text(value) else {
+            self.release_text(name);
+            return None;
+        };
+        let label = [name, value];
+        let hash = self.hasher.hash_one(label);
+        if let Some(symbol) = self.labels.hold(hash, |known| *known == label) {
+            // The label holds its texts, once.
+            label.into_iter().for_each(|text| self.release_text(text));
+            return Some(symbol);
+        }
+        let added = self.charge(LABEL_BYTES).and_then(|()| self.labels.add(hash, label, &self.hasher));
+        if added.is_none() {
+            label.into_iter().for_each(|text| self.release_text(text));
+        }
+        added
+    }
+
+    fn release_label(&mut self, label: Symbol) {
+        if let Some(label) = self.labels.release(label, &self.hasher) {
+            self.bytes -= LABEL_BYTES;
+            label.into_iter().for_each(|text| self.release_text(text));
+        }
+    }
+
+    /// None if there is no room.
+    fn charge(&mut self, bytes: usize) -> Option<()> {
+        let bytes = self.bytes + bytes;
+        (bytes <= self.bytes_max).then(|| self.bytes = bytes)
+    }
+}
+
+/// Entries that are counted by their holders.
+#[derive(Debug)]
+struct Table<T> {
+    slots: Vec<Slot<T>>,
+    free: Vec<u32>,
+    index: HashTable<u32>,
+}
+
+#[derive(Debug, Default)]
+struct Slot<T> {
+    entry: T,
+    holders: u32,
+    serial: u32,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self { slots: Vec::new(), free: Vec::new(), index: HashTable::new() }
+    }
+}
+
+impl<T: Default + Hash> Table<T> {
+    /// Holds an entry that is there.
+    fn hold(&mut self, hash: u64, same: impl Fn(&T) -> bool) -> Option<Symbol> {
+        let slots = &mut self.slots;
+        let found = |&slot: &u32| slots.get(slot as usize).is_some_and(|slot| same(&slot.entry));
+        let slot = *self.index.find(hash, found)?;
+        let known = slots.get_mut(slot as usize)?;
+        known.holders = known.holders.checked_add(1)?;
+        Some(Symbol { slot, serial: known.serial })
+    }
+
+    /// Adds an entry and holds it.
+    fn add(&mut self, hash: u64, entry: T, hasher: &foldhash::fast::RandomState) -> Option<Symbol> {
+        let serial = NEXT_SERIAL.fetch_add(1, Ordering::Relaxed);
+        let entry = Slot { entry, holders: 1, serial };
         let slot = if let Some(slot) = self.free.pop() {
             *self.slots.get_mut(slot as usize)? = entry;
             slot
@@ -162,29 +243,33 @@ impl Table {
             self.slots.push(entry);
             slot
         };
-        self.bytes = bytes;
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        self.by_text.insert_unique(hash, slot, |&slot| {
-            hasher.hash_one(slots.get(slot as usize).map_or("", |entry| &*entry.text))
-        });
+        let slots = &self.slots;
+        let hash_of = |&slot: &u32| slots.get(slot as usize).map_or(0, |slot| hasher.hash_one(&slot.entry));
+        self.index.insert_unique(hash, slot, hash_of);
         Some(Symbol { slot, serial })
     }
 
-    fn release(&mut self, held: impl Iterator<Item = Symbol>) {
-        for symbol in held.filter(|symbol| *symbol != Symbol::EMPTY) {
-            let Some(entry) = self.slots.get_mut(symbol.slot as usize) else { continue };
-            entry.holders -= 1;
-            if entry.holders > 0 {
-                continue;
-            }
-            let text = std::mem::take(&mut entry.text);
-            let hash = self.hasher.hash_one(&*text);
-            if let Ok(known) = self.by_text.find_entry(hash, |&slot| slot == symbol.slot) {
-                known.remove();
-            }
-            self.bytes -= text.len() + ENTRY_BYTES;
-            self.free.push(symbol.slot);
+    /// Lets go of an entry; gives it back once nobody holds it any more.
+    fn release(&mut self, symbol: Symbol, hasher: &foldhash::fast::RandomState) -> Option<T> {
+        let held = self.slots.get_mut(symbol.slot as usize).filter(|slot| slot.serial == symbol.serial)?;
+        held.holders -= 1;
+        if held.holders > 0 {
+            return None;
         }
+        // Its symbol means nothing from now on.
+        held.serial = 0;
+        let entry = std::mem::take(&mut held.entry);
+        let known = self.index.find_entry(hasher.hash_one(&entry), |&slot| slot == symbol.slot);
+        if let Ok(known) = known {
+            known.remove();
+        }
+        self.free.push(symbol.slot);
+        Some(entry)
+    }
+
+    fn get(&self, symbol: Symbol) -> Option<&T> {
+        let slot = self.slots.get(symbol.slot as usize)?;
+        (slot.serial == symbol.serial).then_some(&slot.entry)
     }
 }
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::{
     BucketSpan, Count, Exemplar, Family, Histogram, MetricType, Points, ResetHint, STALE_NAN_BITS, Sample, Series,
-    Symbols, TimeSeries, ZeroCount,
+    SnappyError, Symbols, TimeSeries, ZeroCount, decompress,
 };
 
 /// Owned labels, as decoders give them.
@@ -34,7 +34,7 @@ impl Input {
     pub(crate) fn series(&self, symbols: &Arc<Symbols>) -> Series {
         let family = Family::new(symbols, self.kind, &self.name, &self.help, &self.unit).unwrap();
         let labels: Vec<_> = self.labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        Series::new(symbols, &labels, Arc::new(family)).unwrap()
+        Series::new(&labels, Arc::new(family)).unwrap()
     }
 
     pub(crate) fn points(&self) -> Points<'_> {
@@ -62,10 +62,9 @@ pub(crate) fn take_bits(series: &mut [TimeSeries]) -> Vec<u64> {
     samples.map(|sample| std::mem::take(&mut sample.value).to_bits()).collect()
 }
 
-/// When its first point was taken.
-pub(crate) fn first_ms(series: &TimeSeries) -> i64 {
-    let sample = series.samples.first().map(|sample| sample.timestamp_ms);
-    sample.or(series.histograms.first().map(|histogram| histogram.timestamp_ms)).unwrap_or(0)
+/// What a body is before compression.
+pub(crate) fn plain(body: Result<Vec<u8>, SnappyError>) -> Vec<u8> {
+    decompress(&body.unwrap(), 1 << 30).unwrap()
 }
 
 /// Labels of the same few names and values over and over, some empty, some not ASCII.

@@ -4,11 +4,13 @@ mod messages;
 
 use prost::Message;
 
-use crate::order::Parts;
+use crate::marks::Marks;
+use crate::pieces::{Block, Last, Pieces};
 use crate::points::{put_histograms, put_samples};
-use crate::stamps::Stamps;
+use crate::series::put_label;
+use crate::symbols::Symbol;
 use crate::wire::{bytes_len, double_len, put_bytes, put_double, put_header, put_uint, uint_len};
-use crate::{Counts, DecodeError, Exemplar, Family, Points, Request, Series};
+use crate::{Counts, DecodeError, Exemplar, Family, Points, Request, Series, SnappyError};
 
 /// Value of [`crate::headers::VERSION`].
 pub const VERSION: &str = "0.1.0";
@@ -16,23 +18,21 @@ pub const VERSION: &str = "0.1.0";
 /// The `Content-Type`, in the form every receiver of 1.0 knows.
 pub const CONTENT_TYPE: &str = "application/x-protobuf";
 
-/// Reads something of all that pushing a series takes, and does nothing with it: a series that was met long ago has
-/// to come from memory, and those of several come together if they are fetched before the first one is pushed.
-#[inline]
-pub fn fetch(series: &Series) {
-    std::hint::black_box(series.fetch(series.labels_at()));
-}
-
 /// Builds one request after another in the same buffers.
 #[derive(Debug, Default)]
 pub struct Builder {
-    series: Parts,
+    series: Pieces,
     /// The metadata of families.
     metadata: Vec<u8>,
+    /// Where a label was written last, and its length.
+    labels: Marks<(usize, usize)>,
     /// The time series at hand, after its labels.
     tail: Vec<u8>,
-    families: Stamps,
-    request: Vec<u8>,
+    header: Vec<u8>,
+    last_header: Last,
+    last_times: Last,
+    families: Marks<()>,
+    block: Block,
     counts: Counts,
 }
 
@@ -58,27 +58,44 @@ impl Builder {
         if let Points::Histograms(histograms) = points {
             put_histograms(&mut self.tail, 4, histograms);
         }
-        let (labels, buf) = (series.v1(), &mut self.series.bytes);
-        put_header(buf, 1, labels.len() + self.tail.len());
-        buf.extend_from_slice(labels);
-        buf.extend_from_slice(&self.tail);
-        self.series.end(points);
+        self.header.clear();
+        put_header(&mut self.header, 1, series.labels_bytes() + self.tail.len());
+        self.series.repeat(&self.header, &mut self.last_header);
+        for label in series.labels() {
+            self.put_label(series, *label);
+        }
+        let (own, times) = self.tail.split_at(points.own_bytes(exemplars).unwrap_or(self.tail.len()));
+        self.series.literal().extend_from_slice(own);
+        self.series.repeat(times, &mut self.last_times);
         self.counts.add(points, exemplars);
+    }
+
+    #[inline]
+    fn put_label(&mut self, series: &Series, label: Symbol) {
+        let at = self.series.len();
+        if let Some((before, bytes)) = self.labels.get_mut(label) {
+            self.series.copy(std::mem::replace(before, at), *bytes);
+        } else {
+            let buf = self.series.literal();
+            series.tell(label, |[(_, name), (_, value)]| put_label(buf, name, value));
+            self.labels.put(label, (at, self.series.len() - at));
+        }
     }
 
     /// Appends the metadata of a metric, unless this request has some under its name
     /// (of a family that is still alive; of one that is gone it may come twice).
     pub fn push_metadata(&mut self, family: &Family) {
         if self.families.get(family.name()).is_none() {
-            self.families.add(family.name());
+            self.families.put(family.name(), ());
             put_bytes(&mut self.metadata, 3, family.v1());
         }
     }
 
     /// Length of the request so far, before snappy; exact.
+    #[inline]
     #[must_use]
     pub fn len_bytes(&self) -> usize {
-        self.series.bytes.len() + self.metadata.len()
+        self.series.len() + self.metadata.len()
     }
 
     /// What the request holds so far.
@@ -87,28 +104,21 @@ impl Builder {
         self.counts
     }
 
-    /// The request so far, in the order in which it was pushed; more may be pushed to it.
-    #[must_use]
-    pub fn finish(&mut self) -> &[u8] {
-        self.request.clear();
-        self.request.extend_from_slice(&self.series.bytes);
-        self.request.extend_from_slice(&self.metadata);
-        &self.request
-    }
-
-    /// The same, but for time series in order of their first points.
-    #[must_use]
-    pub fn finish_by_time(&mut self) -> &[u8] {
-        self.request.clear();
-        self.series.append_by_time(&mut self.request);
-        self.request.extend_from_slice(&self.metadata);
-        &self.request
+    /// The request so far in snappy's block format, in the order in which it was pushed; more may be pushed to it.
+    ///
+    /// # Errors
+    /// It is longer than 4 GiB.
+    pub fn finish(&mut self) -> Result<Vec<u8>, SnappyError> {
+        self.block.put(&[], &mut self.series, &self.metadata)
     }
 
     /// Begins the next request, keeping the buffers.
     pub fn clear(&mut self) {
         self.series.clear();
         self.metadata.clear();
+        self.labels.clear();
+        self.last_header.clear();
+        self.last_times.clear();
         self.families.clear();
         self.counts = Counts::default();
     }

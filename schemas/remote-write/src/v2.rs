@@ -6,10 +6,12 @@ mod table;
 use prost::Message;
 
 use self::table::SymbolTable;
-use crate::order::Parts;
+use crate::marks::Marks;
+use crate::pieces::{Block, Last, Pieces};
 use crate::points::{put_histograms, put_samples};
+use crate::symbols::Symbol;
 use crate::wire::{bytes_len, double_len, put_double, put_header, put_uint, put_varint, uint_len};
-use crate::{Counts, DecodeError, Exemplar, Family, Points, Request, Series};
+use crate::{Counts, DecodeError, Exemplar, Family, Points, Request, Series, SnappyError};
 
 /// Value of [`crate::headers::VERSION`].
 pub const VERSION: &str = "2.0.0";
@@ -17,36 +19,32 @@ pub const VERSION: &str = "2.0.0";
 /// The `Content-Type`.
 pub const CONTENT_TYPE: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
 
-/// Fetches what pushing a series takes: see [`crate::v1::fetch`].
-#[inline]
-pub fn fetch(series: &Series) {
-    std::hint::black_box(series.fetch(series.symbols_at()));
-}
+/// The longest references of a label: two varints.
+const REFS_BYTES_MAX: usize = 10;
 
 /// Builds one request after another in the same buffers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Builder {
     symbols: SymbolTable,
-    series: Parts,
+    /// What the labels of this request are encoded as.
+    labels: Marks<Refs>,
+    series: Pieces,
     /// Label references of the message at hand.
     refs: Vec<u8>,
     /// The time series at hand, after its labels.
     tail: Vec<u8>,
-    request: Vec<u8>,
+    header: Vec<u8>,
+    last_header: Last,
+    last_times: Last,
+    block: Block,
     counts: Counts,
 }
 
-impl Default for Builder {
-    fn default() -> Self {
-        Self {
-            symbols: SymbolTable::new(),
-            series: Parts::default(),
-            refs: Vec::new(),
-            tail: Vec::new(),
-            request: Vec::new(),
-            counts: Counts::default(),
-        }
-    }
+/// References to the name and the value of a label, and how many bytes they take.
+#[derive(Debug, Clone, Copy, Default)]
+struct Refs {
+    bytes: [u8; REFS_BYTES_MAX],
+    len: u8,
 }
 
 impl Builder {
@@ -74,24 +72,53 @@ impl Builder {
         self.put_metadata(series.family());
 
         self.refs.clear();
-        let mut texts = series.texts();
-        for (i, symbol) in series.symbols().enumerate() {
-            let number = self.symbols.number(symbol, || texts.text(i));
-            put_varint(&mut self.refs, u64::from(number));
+        for label in series.labels() {
+            self.put_label(series, *label);
         }
-        let refs_len = refs_field_len(&self.refs);
-        let buf = &mut self.series.bytes;
-        put_header(buf, 5, refs_len + self.tail.len());
-        put_refs(buf, &self.refs);
-        buf.extend_from_slice(&self.tail);
-        self.series.end(points);
+        self.header.clear();
+        put_header(&mut self.header, 5, refs_field_len(&self.refs) + self.tail.len());
+        if !self.refs.is_empty() {
+            put_header(&mut self.header, 1, self.refs.len());
+        }
+        self.series.repeat(&self.header, &mut self.last_header);
+        let (own, times) = self.tail.split_at(points.own_bytes(exemplars).unwrap_or(self.tail.len()));
+        let literal = self.series.literal();
+        literal.extend_from_slice(&self.refs);
+        literal.extend_from_slice(own);
+        self.series.repeat(times, &mut self.last_times);
         self.counts.add(points, exemplars);
     }
 
+    #[inline]
+    fn put_label(&mut self, series: &Series, label: Symbol) {
+        let refs = match self.labels.get(label) {
+            Some(refs) => *refs,
+            None => self.meet(series, label),
+        };
+        // All of them are appended and taken off again: their number need not be known to copy them.
+        let end = self.refs.len() + usize::from(refs.len);
+        self.refs.extend_from_slice(&refs.bytes);
+        self.refs.truncate(end);
+    }
+
+    /// Numbers the strings of a label.
+    #[cold]
+    fn meet(&mut self, series: &Series, label: Symbol) -> Refs {
+        let symbols = &mut self.symbols;
+        let numbers = series.tell(label, |texts| texts.map(|(symbol, text)| symbols.number(symbol, text.as_bytes())));
+        let mut bytes = Vec::with_capacity(REFS_BYTES_MAX);
+        numbers.unwrap_or_default().into_iter().for_each(|number| put_varint(&mut bytes, u64::from(number)));
+        let mut refs = Refs { len: u8::try_from(bytes.len()).unwrap_or_default(), ..Refs::default() };
+        refs.bytes.iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
+        self.labels.put(label, refs);
+        refs
+    }
+
     /// Length of the request so far, before snappy; exact.
+    #[inline]
     #[must_use]
     pub fn len_bytes(&self) -> usize {
-        self.symbols.encoded().len() + self.series.bytes.len()
+        self.symbols.encoded().len() + self.series.len()
     }
 
     /// What the request holds so far.
@@ -100,30 +127,23 @@ impl Builder {
         self.counts
     }
 
-    /// The request so far, in the order in which it was pushed; more may be pushed to it.
+    /// The request so far in snappy's block format, in the order in which it was pushed; more may be pushed to it.
     ///
     /// Symbols come first, for receivers that resolve references while they read.
-    #[must_use]
-    pub fn finish(&mut self) -> &[u8] {
-        self.request.clear();
-        self.request.extend_from_slice(self.symbols.encoded());
-        self.request.extend_from_slice(&self.series.bytes);
-        &self.request
-    }
-
-    /// The same, but for time series in order of their first points.
-    #[must_use]
-    pub fn finish_by_time(&mut self) -> &[u8] {
-        self.request.clear();
-        self.request.extend_from_slice(self.symbols.encoded());
-        self.series.append_by_time(&mut self.request);
-        &self.request
+    ///
+    /// # Errors
+    /// It is longer than 4 GiB.
+    pub fn finish(&mut self) -> Result<Vec<u8>, SnappyError> {
+        self.block.put(self.symbols.encoded(), &mut self.series, &[])
     }
 
     /// Begins the next request, keeping the buffers.
     pub fn clear(&mut self) {
         self.symbols.clear();
+        self.labels.clear();
         self.series.clear();
+        self.last_header.clear();
+        self.last_times.clear();
         self.counts = Counts::default();
     }
 
@@ -136,13 +156,16 @@ impl Builder {
         let timestamp = exemplar.timestamp_ms.cast_unsigned();
         let rest_len = double_len(exemplar.value) + uint_len(timestamp);
         put_header(&mut self.tail, 4, refs_field_len(&self.refs) + rest_len);
-        put_refs(&mut self.tail, &self.refs);
+        if !self.refs.is_empty() {
+            put_header(&mut self.tail, 1, self.refs.len());
+            self.tail.extend_from_slice(&self.refs);
+        }
         put_double(&mut self.tail, 2, exemplar.value);
         put_uint(&mut self.tail, 3, timestamp);
     }
 
     fn put_metadata(&mut self, family: &Family) {
-        let [help, unit] = family.help_and_unit().map(|(symbol, text)| u64::from(self.symbols.number(symbol, || text)));
+        let [help, unit] = family.help_and_unit().map(|(symbol, text)| u64::from(self.symbols.number(symbol, text)));
         let kind = family.kind();
         let len = uint_len(kind) + uint_len(help) + uint_len(unit);
         if len > 0 {
@@ -151,14 +174,6 @@ impl Builder {
             put_uint(&mut self.tail, 3, help);
             put_uint(&mut self.tail, 4, unit);
         }
-    }
-}
-
-/// Appends packed references as field 1, left out when empty.
-fn put_refs(buf: &mut Vec<u8>, refs: &[u8]) {
-    if !refs.is_empty() {
-        put_header(buf, 1, refs.len());
-        buf.extend_from_slice(refs);
     }
 }
 

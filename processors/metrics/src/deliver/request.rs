@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use weir_contract::Item;
-use weir_remote_write::{Compressor, Series, bytes_max, v1, v2};
+use weir_remote_write::{Series, bytes_max, v1, v2};
 
 use crate::process::Sample;
 
@@ -25,15 +25,6 @@ impl Version {
         }
     }
 
-    /// Has what a series takes come from memory.
-    #[inline]
-    fn fetch(self, series: &Series) {
-        match self {
-            Self::V1 => v1::fetch(series),
-            Self::V2 => v2::fetch(series),
-        }
-    }
-
     /// What its requests call it.
     pub(crate) fn header(self) -> &'static str {
         match self {
@@ -51,12 +42,15 @@ const TOGETHER: usize = 16;
 pub(crate) struct Encoder {
     v1: v1::Builder,
     v2: v2::Builder,
-    compressor: Compressor,
+    /// The items in order of time: when each was taken, and its place.
+    order: Vec<(i64, usize)>,
+    /// What an item took in the last request.
+    item_bytes: usize,
 }
 
 impl Encoder {
-    /// Takes as many items from the front as fit `max_bytes` before compression, at least one; returns how many, and
-    /// them as a request, oldest first.
+    /// Takes about as many items from the front as fit `max_bytes` before compression, at least one; returns how many,
+    /// and them as a request, oldest first.
     pub(crate) fn fill(
         &mut self,
         version: Version,
@@ -64,24 +58,55 @@ impl Encoder {
         items: &[Item<Sample>],
         max_bytes: usize,
     ) -> (usize, Bytes) {
-        self.clear();
-        let mut taken = 0;
-        for (number, Item { value: sample, .. }) in items.iter().enumerate() {
-            if number.is_multiple_of(TOGETHER) {
-                let soon = items.get(number..).unwrap_or_default().iter().take(TOGETHER);
-                soon.filter_map(|item| item.value.series().form(place)).for_each(|series| version.fetch(series));
-            }
-            // What has no form for this endpoint was not emitted to it.
-            if let Some(series) = sample.series().form(place) {
-                let bytes = bytes_max(series, sample.points(), sample.exemplars());
-                if taken > 0 && self.len_bytes(version) + bytes > max_bytes {
-                    break;
-                }
-                self.push(version, series, sample);
-            }
-            taken += 1;
+        let likely = max_bytes.saturating_sub(max_bytes / 8) / self.item_bytes.max(1);
+        let mut items = items.get(..likely.max(1)).unwrap_or(items);
+        // In order of time, what fits need not be the first items: fewer are tried then.
+        while let Err(fit) = self.encode(version, place, items, max_bytes) {
+            items = items.get(..fit.min(items.len() * 3 / 4).max(1)).unwrap_or(items);
         }
-        (taken, self.compress(version))
+        self.item_bytes = self.len_bytes(version) / items.len().max(1);
+        (items.len(), self.finish(version))
+    }
+
+    /// Encodes all items.
+    ///
+    /// # Errors
+    /// More than one, and they do not fit `max_bytes`; how many did.
+    fn encode(
+        &mut self,
+        version: Version,
+        place: usize,
+        items: &[Item<Sample>],
+        max_bytes: usize,
+    ) -> Result<(), usize> {
+        self.v1.clear();
+        self.v2.clear();
+        let mut order = std::mem::take(&mut self.order);
+        order.clear();
+        order.extend(items.iter().enumerate().map(|(number, item)| (item.value.timestamp_ms(), number)));
+        // Stable: samples of one time stay as they came.
+        order.sort_by_key(|(time, _)| *time);
+        // What has no form for this endpoint was not emitted to it.
+        let sample = |(_, number): &(i64, usize)| items.get(*number).map(|item| &item.value);
+        let mut encoded = 0;
+        let mut encode = |together: &[(i64, usize)]| {
+            let samples = || together.iter().filter_map(sample);
+            samples().filter_map(|sample| sample.series().form(place)).for_each(Series::fetch);
+            for sample in samples() {
+                if let Some(series) = sample.series().form(place) {
+                    let bytes = bytes_max(series, sample.points(), sample.exemplars());
+                    if items.len() > 1 && self.len_bytes(version) + bytes > max_bytes {
+                        return Err(encoded);
+                    }
+                    self.push(version, series, sample);
+                }
+                encoded += 1;
+            }
+            Ok(())
+        };
+        let done = order.chunks(TOGETHER).try_for_each(&mut encode);
+        self.order = order;
+        done
     }
 
     fn push(&mut self, version: Version, series: &Series, sample: &Sample) {
@@ -95,6 +120,7 @@ impl Encoder {
         }
     }
 
+    #[inline]
     fn len_bytes(&self, version: Version) -> usize {
         match version {
             Version::V1 => self.v1.len_bytes(),
@@ -102,21 +128,16 @@ impl Encoder {
         }
     }
 
-    fn clear(&mut self) {
-        self.v1.clear();
-        self.v2.clear();
-    }
-
-    fn compress(&mut self, version: Version) -> Bytes {
-        let request = match version {
-            Version::V1 => self.v1.finish_by_time(),
-            Version::V2 => self.v2.finish_by_time(),
+    fn finish(&mut self, version: Version) -> Bytes {
+        let body = match version {
+            Version::V1 => self.v1.finish(),
+            Version::V2 => self.v2.finish(),
         };
-        let mut body = Vec::new();
-        if let Err(error) = self.compressor.compress(request, &mut body) {
+        body.unwrap_or_else(|error| {
             // Over 4 GiB; a request has at most 32 MiB, or one sample of at most 2 MiB of text.
             tracing::error!(%error, "a request could not be compressed");
-        }
-        body.into()
+            Vec::new()
+        })
+        .into()
     }
 }

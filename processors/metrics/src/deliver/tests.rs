@@ -108,7 +108,7 @@ fn items(times: &[(&str, i64)]) -> Vec<Item<Sample>> {
     let family = Family::new(&symbols, MetricType::Gauge, "m", "help of m", "seconds").unwrap();
     let family = Arc::new(family);
     let item = |(offset, (id, timestamp_ms)): (i64, &(&str, i64))| {
-        let series = Series::new(&symbols, &[("__name__", "m"), ("id", id)], family.clone()).unwrap();
+        let series = Series::new(&[("__name__", "m"), ("id", id)], family.clone()).unwrap();
         Item {
             offset,
             value: Sample::Plain {

@@ -136,7 +136,7 @@ impl Make for Encode {
         let is_sent = outcomes.iter().any(|outcome| !matches!(outcome, Outcome::Dropped));
         let live = if is_sent { self.admit(labels, metric)? } else { None };
         let encode = |labels: &[(&str, &str)]| {
-            Series::new(&shared.symbols, labels, Arc::clone(&metric.family)).map(Some).map_err(too_long)
+            Series::new(labels, Arc::clone(&metric.family)).map(Some).map_err(too_long)
         };
         let forms = outcomes.iter().map(|outcome| match outcome {
             Outcome::Dropped => Ok(None),

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use weir_config::Document;
 use weir_contract::{BatchBuilder, Budget, DeadLetter, Limits, Partition, TopicPartition};
 use weir_otlp::json_to_protobuf;
-use weir_remote_write::{BucketSpan, Count, Histogram, ZeroCount, v2};
+use weir_remote_write::{BucketSpan, Count, Histogram, ZeroCount, decompress, v2};
 
 use super::*;
 
@@ -72,7 +72,7 @@ fn render((items, letters): (Vec<Item<Sample>>, Vec<DeadLetter>)) -> String {
         builder.push(sample.series().form(0).unwrap(), sample.points(), sample.exemplars());
     }
     let mut text = String::new();
-    for series in v2::decode(builder.finish()).unwrap().series {
+    for series in v2::decode(&decompress(&builder.finish().unwrap(), usize::MAX).unwrap()).unwrap().series {
         let quoted = |text: &str| serde_json::to_string(text).unwrap();
         let labels: Vec<_> =
             series.labels.iter().map(|(name, value)| format!("{}={}", quoted(name), quoted(value))).collect();

@@ -5,25 +5,32 @@ fn family(symbols: &Arc<Symbols>) -> Arc<Family> {
 }
 
 fn series(symbols: &Arc<Symbols>, labels: &[(&str, &str)]) -> Series {
-    Series::new(symbols, labels, family(symbols)).unwrap()
+    Series::new(labels, family(symbols)).unwrap()
 }
 
 #[test]
-fn a_text_stands_with_its_length_in_front() {
+fn a_family_and_a_series_know_their_texts() {
     let symbols = Symbols::new(1 << 20);
     let long = "x".repeat(200);
     let series = series(&symbols, &[("__name__", "up"), ("empty", ""), ("job", &long)]);
-    let mut texts = series.texts();
-    assert_eq!(texts.text(0), b"\x08__name__");
-    assert_eq!(texts.text(1), b"\x02up");
-    assert_eq!(texts.text(3), b"");
-    assert_eq!(series.symbols().nth(3), Some(Symbol::EMPTY));
-    assert_eq!(texts.text(5), [b"\xc8\x01", long.as_bytes()].concat());
-    assert_eq!(texts.text(6), b"", "there is no such text");
+    let texts = series.labels().iter().map(|label| series.tell(*label, |texts| texts.map(|(_, text)| text.to_owned())));
+    let texts: Vec<_> = texts.map(Option::unwrap).collect();
+    assert_eq!(texts, [["__name__", "up"], ["empty", ""], ["job", &long]]);
+    assert_eq!(series.tell(series.labels()[1], |[_, (value, _)]| value), Some(Symbol::EMPTY));
     let [(help, text), (unit, none)] = series.family().help_and_unit();
-    assert_eq!(text, b"\x09Is it up?");
+    assert_eq!(text, b"Is it up?");
     assert_ne!(help, Symbol::EMPTY);
     assert_eq!((unit, none), (Symbol::EMPTY, &b""[..]));
+}
+
+#[test]
+fn labels_are_as_long_as_announced() {
+    let symbols = Symbols::new(1 << 20);
+    for labels in [&[][..], &[("a", "b")], &[("", ""), ("name", ""), ("x", &"y".repeat(300))]] {
+        let mut written = Vec::new();
+        labels.iter().for_each(|(name, value)| put_label(&mut written, name, value));
+        assert_eq!(series(&symbols, labels).labels_bytes(), written.len());
+    }
 }
 
 #[test]
@@ -50,8 +57,7 @@ fn bytes_grow_with_the_labels() {
     let symbols = Symbols::new(1 << 20);
     let bare = series(&symbols, &[]);
     let one = series(&symbols, &[("a", "b")]);
-    // Two keys and two lengths inside, one of each around; two symbols of 8 bytes.
-    assert_eq!(one.bytes() - bare.bytes(), 2 + 6 + 2 * 8);
+    assert_eq!(one.bytes() - bare.bytes(), 8, "the symbol of a label");
     assert_eq!(bare.bytes(), size_of::<Series>());
     assert_eq!(family(&symbols).bytes(), size_of::<Family>() + 2 + 4 + 11);
 }
@@ -60,7 +66,7 @@ fn bytes_grow_with_the_labels() {
 fn texts_over_the_limit_are_refused_and_keep_nothing() {
     let symbols = Symbols::new(usize::MAX);
     let long = "x".repeat(TEXT_BYTES_MAX);
-    let refused = Series::new(&symbols, &[("a", &long)], family(&symbols)).unwrap_err();
+    let refused = Series::new(&[("a", &long)], family(&symbols)).unwrap_err();
     let too_long = SeriesError::TooLong { bytes: TEXT_BYTES_MAX + 1, bytes_max: TEXT_BYTES_MAX };
     assert_eq!(refused, too_long);
     let refused = Family::new(&symbols, MetricType::Gauge, &long, "a", "").unwrap_err();

@@ -28,7 +28,7 @@ fn one_string_has_one_symbol_while_anybody_holds_it() {
     assert_eq!(first.list()[0], first.list()[3]);
     assert_eq!(first.list()[1], second.list()[0]);
     assert_eq!(first.list()[2], Symbol::EMPTY);
-    assert_eq!(symbols.bytes(), 2 * ENTRY_BYTES + 6);
+    assert_eq!(symbols.bytes(), 2 * TEXT_BYTES + 6);
 
     let job = first.list()[0];
     drop(first);
@@ -50,11 +50,11 @@ fn a_slot_let_go_is_used_again_under_another_serial() {
 
 #[test]
 fn what_does_not_fit_leaves_nothing_behind() {
-    let symbols = Symbols::new(2 * ENTRY_BYTES + 6);
+    let symbols = Symbols::new(2 * TEXT_BYTES + 6);
     let kept = held(&symbols, &["abc"]);
     let full = symbols.hold(["abc", "def", "g"].into_iter()).unwrap_err();
-    assert_eq!(full, SeriesError::SymbolsFull { bytes_max: 2 * ENTRY_BYTES + 6 });
-    assert_eq!(symbols.bytes(), ENTRY_BYTES + 3);
+    assert_eq!(full, SeriesError::SymbolsFull { bytes_max: 2 * TEXT_BYTES + 6 });
+    assert_eq!(symbols.bytes(), TEXT_BYTES + 3);
     assert_eq!(held(&symbols, &["abc", "def"]).list()[0], kept.list()[0]);
     drop(kept);
     assert_eq!(symbols.bytes(), 0);
@@ -68,8 +68,8 @@ fn churn_reuses_slots_instead_of_growing() {
         let held = held(&symbols, &texts.iter().map(String::as_str).collect::<Vec<_>>());
         assert!(held.list().iter().all(|symbol| symbol.slot <= 10));
     }
-    assert_eq!(symbols.lock().slots.len(), 11);
-    assert_eq!(symbols.lock().by_text.len(), 0);
+    assert_eq!(symbols.lock().texts.slots.len(), 11);
+    assert_eq!(symbols.lock().texts.index.len(), 0);
 }
 
 #[test]
@@ -88,11 +88,37 @@ fn lanes_share_symbols_and_let_all_of_them_go() {
             });
         }
     });
-    assert_eq!(symbols.bytes(), "common".len() + ENTRY_BYTES);
+    assert_eq!(symbols.bytes(), "common".len() + TEXT_BYTES);
 }
 
 #[test]
-fn a_symbol_comes_back_from_its_bytes() {
-    let symbol = Symbol { slot: 0x0102_0304, serial: 0xf506_0708 };
-    assert_eq!(Symbol::from_bytes(symbol.to_bytes()), symbol);
+fn a_label_holds_its_strings_once_and_lets_them_go() {
+    let symbols = Symbols::new(1 << 20);
+    let labels = [("job", "api"), ("", ""), ("api", "job"), ("job", "api")];
+    let held = symbols.hold_labels(&labels).unwrap();
+    assert_eq!(held[0], held[3]);
+    assert_ne!(held[0], held[2]);
+    assert_eq!(symbols.bytes(), 2 * TEXT_BYTES + 6 + 3 * LABEL_BYTES);
+    let told: Vec<_> =
+        held.iter().map(|label| symbols.tell(*label, |texts| texts.map(|(_, text)| text.to_owned()))).collect();
+    assert_eq!(told.iter().flatten().map(|[name, value]| (&**name, &**value)).collect::<Vec<_>>(), labels);
+    symbols.release_labels(&held[..3]);
+    assert_eq!(symbols.bytes(), 2 * TEXT_BYTES + 6 + LABEL_BYTES, "it is held once more");
+    symbols.release_labels(&held[3..]);
+    assert_eq!(symbols.bytes(), 0);
+    assert_eq!(symbols.tell(held[0], |_| ()), None);
+    let later = symbols.hold_labels(&[("job", "api")]).unwrap();
+    assert!(!held.contains(&later[0]), "the old symbol is gone for good");
+    symbols.release_labels(&later);
+}
+
+#[test]
+fn a_label_that_does_not_fit_leaves_nothing_behind() {
+    let whole = 2 * TEXT_BYTES + 2 + LABEL_BYTES;
+    for bytes_max in 0..whole {
+        let symbols = Symbols::new(bytes_max);
+        assert_eq!(symbols.hold_labels(&[("a", "b")]), Err(SeriesError::SymbolsFull { bytes_max }));
+        assert_eq!(symbols.bytes(), 0);
+    }
+    assert!(Symbols::new(whole).hold_labels(&[("a", "b")]).is_ok());
 }

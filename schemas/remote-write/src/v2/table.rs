@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use hashbrown::HashTable;
 
-use crate::stamps::Stamps;
+use crate::marks::Marks;
 use crate::symbols::Symbol;
-use crate::wire::{bytes_key, put_bytes};
+use crate::wire::put_bytes;
 
 /// Field number of `Request.symbols`.
 const FIELD: u8 = 4;
@@ -16,34 +16,39 @@ const FIELD: u8 = 4;
 pub(super) struct SymbolTable {
     /// All symbols, as fields of the request.
     encoded: Vec<u8>,
-    stamps: Stamps,
+    numbers: Marks<u32>,
+    /// How many symbols there are; the first is the empty string.
+    count: u32,
     /// Strings without a `Symbol`, those of exemplars: each may come once
     /// more as a label's, which costs its bytes and nothing else.
     texts: HashTable<(Range<usize>, u32)>,
     hasher: foldhash::fast::RandomState,
 }
 
-impl SymbolTable {
-    pub(super) fn new() -> Self {
+impl Default for SymbolTable {
+    fn default() -> Self {
         let mut table = Self {
             encoded: Vec::new(),
-            stamps: Stamps::default(),
+            numbers: Marks::default(),
+            count: 0,
             texts: HashTable::new(),
             hasher: foldhash::fast::RandomState::default(),
         };
-        table.begin();
+        table.clear();
         table
     }
+}
 
-    /// The number of `symbol`, whose text with its length in front is `text`.
+impl SymbolTable {
+    /// The number of a string that has a symbol.
     #[inline]
-    pub(super) fn number<'a>(&mut self, symbol: Symbol, text: impl FnOnce() -> &'a [u8]) -> u32 {
-        if let Some(number) = self.stamps.get(symbol) {
-            return number;
+    pub(super) fn number(&mut self, symbol: Symbol, text: &[u8]) -> u32 {
+        if let Some(number) = self.numbers.get(symbol) {
+            return *number;
         }
-        self.encoded.push(bytes_key(FIELD));
-        self.encoded.extend_from_slice(text());
-        self.stamps.add(symbol)
+        let number = self.add(text);
+        self.numbers.put(symbol, number);
+        number
     }
 
     /// The number of a string that has no symbol.
@@ -57,11 +62,10 @@ impl SymbolTable {
         if let Some(&(_, number)) = self.texts.find(hash, same) {
             return number;
         }
-        put_bytes(encoded, FIELD, text.as_bytes());
-        let at = encoded.len() - text.len()..encoded.len();
-        let number = self.stamps.skip();
+        let number = self.add(text.as_bytes());
+        let at = self.encoded.len() - text.len()..self.encoded.len();
         self.texts.insert_unique(hash, (at, number), |(at, _)| {
-            self.hasher.hash_one(encoded.get(at.clone()).unwrap_or_default())
+            self.hasher.hash_one(self.encoded.get(at.clone()).unwrap_or_default())
         });
         number
     }
@@ -70,16 +74,19 @@ impl SymbolTable {
         &self.encoded
     }
 
+    /// Begins with the empty string, which has to be the first.
     pub(super) fn clear(&mut self) {
         self.encoded.clear();
-        self.stamps.clear();
+        self.numbers.clear();
         self.texts.clear();
-        self.begin();
+        self.count = 0;
+        let first = self.add(b"");
+        self.numbers.put(Symbol::EMPTY, first);
     }
 
-    /// The first symbol is the empty string.
-    fn begin(&mut self) {
-        put_bytes(&mut self.encoded, FIELD, b"");
-        self.stamps.add(Symbol::EMPTY);
+    fn add(&mut self, text: &[u8]) -> u32 {
+        put_bytes(&mut self.encoded, FIELD, text);
+        self.count += 1;
+        self.count - 1
     }
 }

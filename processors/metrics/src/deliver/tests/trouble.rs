@@ -123,7 +123,7 @@ async fn each_endpoint_falls_back_and_sends_forms_of_its_own() {
     let mut sinks = [0, 1].map(|place| RemoteWriteSink::new(&Remote::new(&config, place, &instruments).unwrap()));
     let symbols = Symbols::new(usize::MAX);
     let family = Arc::new(Family::new(&symbols, MetricType::Gauge, "m", "", "").unwrap());
-    let form = |id| Some(Series::new(&symbols, &[("__name__", "m"), ("id", id)], family.clone()).unwrap());
+    let form = |id| Some(Series::new(&[("__name__", "m"), ("id", id)], family.clone()).unwrap());
     let mut item = items(&[("x", 1)]).remove(0);
     set_series(&mut item.value, Routed::with([form("old"), form("new")], None));
     for sink in &mut sinks {
@@ -151,7 +151,7 @@ async fn a_request_names_its_tenant_and_the_default_where_there_is_none() {
     let family = Arc::new(Family::new(&symbols, MetricType::Gauge, "m", "", "").unwrap());
     let mut all = items(&[("a", 1), ("a", 2), ("a", 3), ("a", 4)]);
     for (item, tenant) in all.iter_mut().zip(["x", "y", "x", ""]) {
-        let series = Series::new(&symbols, &[("__name__", "m"), ("id", "a")], family.clone()).unwrap();
+        let series = Series::new(&[("__name__", "m"), ("id", "a")], family.clone()).unwrap();
         set_series(&mut item.value, Routed::with([Some(series)], Some(tenants.get(tenant).unwrap())));
     }
     let parts = sink.divide(all);

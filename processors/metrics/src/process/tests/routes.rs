@@ -96,7 +96,7 @@ fn record(attributes: &str, value: f64) -> String {
 fn shown(sample: &Sample, place: usize) -> String {
     let mut builder = v2::Builder::new();
     builder.push(sample.series().form(place).unwrap(), sample.points(), &[]);
-    let series = v2::decode(builder.finish()).unwrap().series.remove(0);
+    let series = v2::decode(&decompress(&builder.finish().unwrap(), usize::MAX).unwrap()).unwrap().series.remove(0);
     let labels: Vec<_> = series.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
     format!("{} {}", labels.join(","), series.samples[0].value)
 }
