@@ -113,7 +113,7 @@ fn json_has_the_whole_fleet() {
                 "keep_identifying_resource_attributes": false, "convert_histograms_to_nhcb": false,
                 "promote_scope_metadata": false,
                 "label_name_underscore_sanitization": true, "label_name_preserve_multiple_underscores": true,
-                "series_cache": "64MiB", "attributes": [], "tenant": null,
+                "series_cache": "96MiB", "attributes": [], "tenant": null,
                 "limits": {"series_per_tenant": null, "series_per_metric": null, "window": "1h"},
             },
         })

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use weir_contract::{Batch, Item, Memory, Outbox, Processor, Record, StateError, Timestamp};
 use weir_otlp::{Hints, Signal, decode};
-use weir_remote_write::Series;
 use weir_series::{DeltaLimits, DeltaStateError, Fate, Options, Promote, Strategy, Translator};
 
 use crate::config::{self, Config, Otlp, TranslationStrategy};
@@ -78,10 +77,10 @@ impl MetricsProcessor {
                     None => *dropped += 1,
                 }
             }
-            match (sample.series().form(0).map(Series::hash), self.endpoints.first_mut()) {
-                (Some(hash), _) => out.emit(record.offset, hash, sample, bytes),
-                (None, Some((_, dropped))) => *dropped += 1,
-                (None, None) => {}
+            match (sample.mark(), self.endpoints.first_mut()) {
+                (0, Some((_, dropped))) => *dropped += 1,
+                (0, None) => {}
+                (mark, _) => out.emit(record.offset, u64::from(mark) << 32, sample, bytes),
             }
         }
         for (reason, count) in refused.let_go {

@@ -107,51 +107,45 @@ impl<M: Make> Cache<M> {
     /// # Errors
     /// Not known; the hash of the key, as for all that can be got.
     pub(crate) fn get_resource(&mut self, key: &[u8]) -> Result<Arc<ResourceLabels<M::Series>>, u64> {
-        let hash = || hash(&self.hashes, key);
-        self.resources.get(&ALONE, key, hash, Arc::clone, &mut self.young_bytes)
+        self.resources.get(&ALONE, key, alone(&self.hashes), Arc::clone, &mut self.young_bytes)
     }
 
     pub(crate) fn put_resource(&mut self, hash: u64, key: &[u8], labels: Arc<ResourceLabels<M::Series>>) {
-        let bytes = self.resources.insert(hash, ALONE, key, labels, 0);
+        let bytes = self.resources.insert(hash, ALONE, key, labels, 0, alone(&self.hashes));
         self.charge(bytes);
     }
 
     pub(crate) fn get_scope(&mut self, key: &[u8]) -> Result<Arc<ScopeLabels>, u64> {
-        let hash = || hash(&self.hashes, key);
-        self.scopes.get(&ALONE, key, hash, Arc::clone, &mut self.young_bytes)
+        self.scopes.get(&ALONE, key, alone(&self.hashes), Arc::clone, &mut self.young_bytes)
     }
 
     pub(crate) fn put_scope(&mut self, hash: u64, key: &[u8], labels: Arc<ScopeLabels>) {
-        let bytes = self.scopes.insert(hash, ALONE, key, labels, 0);
+        let bytes = self.scopes.insert(hash, ALONE, key, labels, 0, alone(&self.hashes));
         self.charge(bytes);
     }
 
     pub(crate) fn get_family(&mut self, key: &[u8]) -> Result<Arc<Family<M::Family>>, u64> {
-        let hash = || hash(&self.hashes, key);
-        self.families.get(&ALONE, key, hash, Arc::clone, &mut self.young_bytes)
+        self.families.get(&ALONE, key, alone(&self.hashes), Arc::clone, &mut self.young_bytes)
     }
 
     pub(crate) fn put_family(&mut self, hash: u64, key: &[u8], family: Arc<Family<M::Family>>) {
-        let bytes = self.families.insert(hash, ALONE, key, family, 0);
+        let bytes = self.families.insert(hash, ALONE, key, family, 0, alone(&self.hashes));
         self.charge(bytes);
     }
 
     /// Keeps a series, to be put under a key.
     pub(crate) fn keep(&mut self, series: M::Series) -> Kept<M::Series> {
-        self.pages.keep(series)
+        let mark = M::mark(&series);
+        self.pages.keep(series, mark)
     }
 
     /// What a point becomes, by its attributes' bytes.
     #[inline]
     pub(crate) fn get_target(&mut self, context: &Context, key: &[u8]) -> Result<Target<M::Series>, u64> {
-        let hash = || {
-            let mut hasher = self.hashes.build_hasher();
-            context.iter().for_each(|id| hasher.write_u64(*id));
-            hasher.write(key);
-            hasher.finish()
-        };
         let renewed = |target: &Target<_>| target.on(&mut self.pages);
-        self.targets.get(context, key, hash, renewed, &mut self.young_bytes)
+        let hashes = &self.hashes;
+        let hash_of = |context: &Context, key: &[u8]| target_hash(hashes, context, key);
+        self.targets.get(context, key, hash_of, renewed, &mut self.young_bytes)
     }
 
     pub(crate) fn put_target(&mut self, hash: u64, context: Context, key: &[u8], target: Target<M::Series>) {
@@ -161,7 +155,8 @@ impl<M: Make> Cache<M> {
             Target::Many(group) => group.iter().map(weight).sum(),
             Target::Delta(target) => target.series.iter().map(weight).sum(),
         };
-        let bytes = self.targets.insert(hash, context, key, target, series);
+        let hash_of = |context: &Context, key: &[u8]| target_hash(&self.hashes, context, key);
+        let bytes = self.targets.insert(hash, context, key, target, series, hash_of);
         self.charge(bytes);
     }
 
@@ -195,8 +190,19 @@ impl<M: Make> Cache<M> {
     }
 }
 
-fn hash(hashes: &FixedState, key: &[u8]) -> u64 {
+/// The hash of a key that stands alone.
+fn alone(hashes: &FixedState) -> impl Fn(&Context, &[u8]) -> u64 {
+    move |_, key| {
+        let mut hasher = hashes.build_hasher();
+        hasher.write(key);
+        hasher.finish()
+    }
+}
+
+#[inline]
+fn target_hash(hashes: &FixedState, context: &Context, key: &[u8]) -> u64 {
     let mut hasher = hashes.build_hasher();
+    context.iter().for_each(|id| hasher.write_u64(*id));
     hasher.write(key);
     hasher.finish()
 }
@@ -211,26 +217,68 @@ struct Table<V> {
     next: usize,
 }
 
-/// Slots in the order in which they were first asked for.
+/// Slots in the order in which they were first asked for, and their keys in that order, too.
 struct Generation<V> {
     /// Positions in `slots`, by hash.
-    index: HashTable<usize>,
+    index: HashTable<u32>,
     /// None where a slot has become young again.
     slots: Vec<Option<Slot<V>>>,
+    keys: Keys,
 }
 
 struct Slot<V> {
-    hash: u64,
     context: Context,
-    key: Box<[u8]>,
+    key: Place,
     /// What the slot and all that it alone keeps weigh, in bytes.
-    bytes: usize,
+    bytes: u32,
     value: V,
+}
+
+/// Keys, one behind the other.
+#[derive(Default)]
+struct Keys {
+    chunks: Vec<Vec<u8>>,
+}
+
+/// Where a key is: its chunk, where it begins there, and its length.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    chunk: u32,
+    start: u32,
+    bytes: u32,
+}
+
+/// How large a chunk of keys is, in bytes, where they are many.
+const CHUNK_BYTES: usize = 64 << 10;
+/// How large the first one is.
+const CHUNK_BYTES_MIN: usize = 1 << 10;
+
+impl Keys {
+    fn push(&mut self, key: &[u8]) -> Place {
+        let last = self.chunks.last().is_some_and(|chunk| chunk.capacity() - chunk.len() >= key.len());
+        if !last {
+            let doubled = self.chunks.last().map_or(CHUNK_BYTES_MIN, |chunk| 2 * chunk.capacity());
+            self.chunks.push(Vec::with_capacity(doubled.min(CHUNK_BYTES).max(key.len())));
+        }
+        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let chunk = number(self.chunks.len() - 1);
+        let Some(keys) = self.chunks.last_mut() else { return Place::default() };
+        let start = number(keys.len());
+        keys.extend_from_slice(key);
+        Place { chunk, start, bytes: number(key.len()) }
+    }
+
+    #[inline]
+    fn get(&self, place: Place) -> &[u8] {
+        let Place { chunk, start, bytes } = place;
+        let keys = self.chunks.get(chunk as usize).and_then(|keys| keys.get(start as usize..)?.get(..bytes as usize));
+        keys.unwrap_or_default()
+    }
 }
 
 impl<V> Default for Generation<V> {
     fn default() -> Self {
-        Self { index: HashTable::new(), slots: Vec::new() }
+        Self { index: HashTable::new(), slots: Vec::new(), keys: Keys::default() }
     }
 }
 
@@ -239,17 +287,36 @@ impl<V> Generation<V> {
         self.index.len()
     }
 
+    /// The value at a position, if it is under that key.
     #[inline]
-    fn at(&self, position: usize) -> Option<&Slot<V>> {
-        self.slots.get(position)?.as_ref()
+    fn at(&self, position: usize, context: &Context, key: &[u8]) -> Option<&V> {
+        let slot = self.slots.get(position)?.as_ref()?;
+        (slot.context == *context && self.keys.get(slot.key) == key).then_some(&slot.value)
     }
 
-    fn push(&mut self, slot: Slot<V>) {
-        let hash = slot.hash;
-        let slots = &mut self.slots;
-        slots.push(Some(slot));
-        let hash_of = |position: &usize| slots.get(*position).and_then(Option::as_ref).map_or(0, |slot| slot.hash);
-        self.index.insert_unique(hash, slots.len() - 1, hash_of);
+    /// The position of a key.
+    #[inline]
+    fn find(&self, hash: u64, context: &Context, key: &[u8]) -> Option<usize> {
+        let same = |position: &u32| self.at(*position as usize, context, key).is_some();
+        self.index.find(hash, same).map(|position| *position as usize)
+    }
+
+    /// Puts a value under a key that is not there; `hash_of` is the hash of any.
+    fn push(&mut self, hash: u64, key: &[u8], slot: Slot<V>, hash_of: impl Fn(&Context, &[u8]) -> u64) {
+        let Ok(position) = u32::try_from(self.slots.len()) else { return };
+        self.slots.push(Some(Slot { key: self.keys.push(key), ..slot }));
+        let (slots, keys) = (&self.slots, &self.keys);
+        self.index.insert_unique(hash, position, |position| {
+            let slot = slots.get(*position as usize).and_then(Option::as_ref);
+            slot.map_or(0, |slot| hash_of(&slot.context, keys.get(slot.key)))
+        });
+    }
+
+    /// Takes a value out.
+    fn take(&mut self, hash: u64, context: &Context, key: &[u8]) -> Option<Slot<V>> {
+        let position = self.find(hash, context, key)?;
+        self.index.find_entry(hash, |found| *found as usize == position).ok()?.remove();
+        self.slots.get_mut(position)?.take()
     }
 }
 
@@ -269,51 +336,43 @@ impl<V: Clone> Table<V> {
         &mut self,
         context: &Context,
         key: &[u8],
-        hash: impl FnOnce() -> u64,
+        hash_of: impl Fn(&Context, &[u8]) -> u64,
         renewed: impl FnOnce(&V) -> V,
         charged: &mut usize,
     ) -> Result<V, u64> {
-        let same = |slot: &Slot<V>| slot.context == *context && *slot.key == *key;
-        if let Some(slot) = self.young.at(self.next)
-            && same(slot)
-        {
+        if let Some(value) = self.young.at(self.next, context, key) {
             self.next += 1;
-            return Ok(slot.value.clone());
+            return Ok(value.clone());
         }
-        let hash = hash();
-        let found = |position: &usize, slots: &Generation<V>| slots.at(*position).is_some_and(same);
-        if let Some(&position) = self.young.index.find(hash, |position| found(position, &self.young)) {
+        let hash = hash_of(context, key);
+        if let Some(position) = self.young.find(hash, context, key) {
             self.next = position + 1;
-            return self.young.at(position).map(|slot| slot.value.clone()).ok_or(hash);
+            return self.young.at(position, context, key).cloned().ok_or(hash);
         }
-        self.renew(hash, same, renewed, charged).ok_or(hash)
-    }
-
-    /// Makes a slot of the old generation young again.
-    fn renew(
-        &mut self,
-        hash: u64,
-        same: impl Fn(&Slot<V>) -> bool,
-        renewed: impl FnOnce(&V) -> V,
-        charged: &mut usize,
-    ) -> Option<V> {
-        let slots = &mut self.old.slots;
-        let found = |position: &usize| slots.get(*position).and_then(Option::as_ref).is_some_and(&same);
-        let (position, _) = self.old.index.find_entry(hash, found).ok()?.remove();
-        let slot = slots.get_mut(position)?.take()?;
+        // It becomes young again.
+        let slot = self.old.take(hash, context, key).ok_or(hash)?;
         let value = renewed(&slot.value);
-        *charged += slot.bytes;
-        self.young.push(Slot { value: value.clone(), ..slot });
+        *charged += slot.bytes as usize;
+        self.young.push(hash, key, Slot { value: value.clone(), ..slot }, hash_of);
         self.next = self.young.slots.len();
-        Some(value)
+        Ok(value)
     }
 
     /// Puts a value under a key that is not there, with what the value itself weighs; returns what
     /// that weighs altogether.
-    fn insert(&mut self, hash: u64, context: Context, key: &[u8], value: V, weight: usize) -> usize {
+    fn insert(
+        &mut self,
+        hash: u64,
+        context: Context,
+        key: &[u8],
+        value: V,
+        weight: usize,
+        hash_of: impl Fn(&Context, &[u8]) -> u64,
+    ) -> usize {
         // The slot, its position in the index with a byte of the index's own, and what it keeps.
-        let bytes = size_of::<Option<Slot<V>>>() + size_of::<usize>() + 1 + key.len() + weight;
-        self.young.push(Slot { hash, context, key: key.into(), bytes, value });
+        let bytes = size_of::<Option<Slot<V>>>() + size_of::<u32>() + 1 + key.len() + weight;
+        let slot = Slot { context, key: Place::default(), bytes: u32::try_from(bytes).unwrap_or(u32::MAX), value };
+        self.young.push(hash, key, slot, hash_of);
         self.next = self.young.slots.len();
         bytes
     }
@@ -325,5 +384,64 @@ impl<V: Clone> Table<V> {
     fn age(&mut self) {
         self.old = std::mem::take(&mut self.young);
         self.next = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever is asked for in whatever order, it is what was put under that very key, and is kept as long as it
+        /// was used since the generation before the last.
+        #[test]
+        fn a_key_has_the_value_that_was_put_under_it(
+            steps in prop::collection::vec((0_u64..3, prop::collection::vec(0_u8..3, 0..4), 0_u8..20), 0..200),
+            long in 0_usize..3,
+            collide: bool,
+        ) {
+            let hashes = FixedState::with_seed(0);
+            let hash_of = |context: &Context, key: &[u8]| if collide { 7 } else { target_hash(&hashes, context, key) };
+            let (mut table, mut charged, mut count) = (Table::default(), 0, 0_u32);
+            let (mut young, mut old) = (std::collections::HashMap::new(), std::collections::HashMap::new());
+            for (number, mut key, age) in steps {
+                if age == 0 {
+                    table.age();
+                    old = std::mem::take(&mut young);
+                }
+                let context = [number, 0, 1];
+                key.resize(key.len() + long * 500, 9);
+                let known = young.get(&(number, key.clone())).or(old.get(&(number, key.clone()))).copied();
+                match table.get(&context, &key, hash_of, |value: &u32| *value, &mut charged) {
+                    Ok(value) => prop_assert_eq!(Some(value), known),
+                    Err(hash) => {
+                        prop_assert_eq!((known, hash), (None, hash_of(&context, &key)));
+                        count += 1;
+                        table.insert(hash, context, &key, count, 0, hash_of);
+                    }
+                }
+                old.remove(&(number, key.clone()));
+                young.insert((number, key), known.unwrap_or(count));
+                prop_assert_eq!(table.len(), young.len() + old.len());
+            }
+        }
+    }
+
+    #[test]
+    fn keys_of_any_length_come_back() {
+        let mut keys = Keys::default();
+        let lengths = [0, 10, 1_000, 1_100, CHUNK_BYTES, 2 * CHUNK_BYTES, 5];
+        let places: Vec<_> = lengths.iter().zip(1..).map(|(bytes, number)| keys.push(&vec![number; *bytes])).collect();
+        for ((bytes, number), place) in lengths.iter().zip(1..).zip(places) {
+            assert_eq!(keys.get(place), vec![number; *bytes]);
+        }
+        assert!(keys.chunks.iter().all(|chunk| chunk.len() == chunk.capacity() || chunk.capacity() <= CHUNK_BYTES));
+    }
+
+    #[test]
+    fn a_slot_of_a_series_fits_a_line_of_memory() {
+        assert_eq!(size_of::<Option<Slot<Target<()>>>>(), 64);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 /// How many series are counted together: so many that the counter is at hand for nearly all of their samples, so few
 /// that a page which is kept for the last of them is little.
-const PAGE: usize = 64;
+const PAGE: u32 = 64;
 
 /// A series, shared by whoever has samples of it.
 ///
@@ -15,30 +15,37 @@ const PAGE: usize = 64;
 /// sample and then to the one that delivers it.
 pub struct Kept<S> {
     page: Arc<Page<S>>,
-    place: usize,
+    place: u32,
+    mark: u32,
 }
 
 /// Series that were met one after the other.
 struct Page<S>(Box<[OnceLock<Arc<S>>]>);
 
 impl<S> Page<S> {
-    fn new(places: usize) -> Arc<Self> {
+    fn new(places: u32) -> Arc<Self> {
         Arc::new(Self((0..places).map(|_| OnceLock::new()).collect()))
     }
 }
 
 impl<S> Kept<S> {
-    /// What it takes to keep a series, beside the series itself, in bytes.
-    pub(crate) const BYTES: usize = size_of::<OnceLock<Arc<S>>>() + 2 * size_of::<usize>() + size_of::<Self>();
+    /// What it takes to keep a series, beside the series and one of these, in bytes.
+    pub(crate) const BYTES: usize = size_of::<OnceLock<Arc<S>>>() + 2 * size_of::<usize>();
 
     /// A series with a counter of its own.
-    pub fn alone(series: S) -> Self {
-        Pages::new(1).keep(series)
+    pub fn alone(series: S, mark: u32) -> Self {
+        Pages::new(1).keep(series, mark)
+    }
+
+    /// What [`crate::Make::mark`] says of the series, which need not come from memory for it.
+    #[inline]
+    pub fn mark(&self) -> u32 {
+        self.mark
     }
 
     fn shared(&self) -> &Arc<S> {
         #[expect(clippy::expect_used, reason = "its place is filled before it is made, once and for all")]
-        self.page.0.get(self.place).and_then(OnceLock::get).expect("a series in its place")
+        self.page.0.get(self.place as usize).and_then(OnceLock::get).expect("a series in its place")
     }
 }
 
@@ -54,7 +61,7 @@ impl<S> Deref for Kept<S> {
 impl<S> Clone for Kept<S> {
     #[inline]
     fn clone(&self) -> Self {
-        Self { page: Arc::clone(&self.page), place: self.place }
+        Self { page: Arc::clone(&self.page), place: self.place, mark: self.mark }
     }
 }
 
@@ -66,10 +73,10 @@ impl<S: fmt::Debug> fmt::Debug for Kept<S> {
 
 /// Where series are kept, in the order in which they are met.
 pub(crate) struct Pages<S> {
-    places: usize,
+    places: u32,
     /// The page that is being filled, and how much of it is.
     page: Arc<Page<S>>,
-    filled: usize,
+    filled: u32,
 }
 
 impl<S> Default for Pages<S> {
@@ -79,17 +86,17 @@ impl<S> Default for Pages<S> {
 }
 
 impl<S> Pages<S> {
-    fn new(places: usize) -> Self {
+    fn new(places: u32) -> Self {
         Self { places, page: Page::new(places), filled: 0 }
     }
 
-    pub(crate) fn keep(&mut self, series: S) -> Kept<S> {
-        self.put(Arc::new(series))
+    pub(crate) fn keep(&mut self, series: S, mark: u32) -> Kept<S> {
+        self.put(Arc::new(series), mark)
     }
 
     /// The same series, counted together with those that are kept now: its old page is free to go.
     pub(crate) fn keep_on(&mut self, kept: &Kept<S>) -> Kept<S> {
-        self.put(Arc::clone(kept.shared()))
+        self.put(Arc::clone(kept.shared()), kept.mark)
     }
 
     /// What is kept from now on is counted apart from what was kept before.
@@ -97,16 +104,16 @@ impl<S> Pages<S> {
         *self = Self::new(self.places);
     }
 
-    fn put(&mut self, series: Arc<S>) -> Kept<S> {
+    fn put(&mut self, series: Arc<S>, mark: u32) -> Kept<S> {
         if self.filled == self.places {
             self.turn();
         }
         let place = self.filled;
         self.filled += 1;
-        if let Some(empty) = self.page.0.get(place) {
+        if let Some(empty) = self.page.0.get(place as usize) {
             empty.get_or_init(|| series);
         }
-        Kept { page: Arc::clone(&self.page), place }
+        Kept { page: Arc::clone(&self.page), place, mark }
     }
 }
 
@@ -117,13 +124,13 @@ mod tests {
     #[test]
     fn a_series_lives_as_long_as_any_of_its_page_is_kept_and_no_longer_than_it_is_kept_on() {
         let mut pages = Pages::default();
-        let series: Vec<_> = (0..PAGE + 1).map(|number| pages.keep(Arc::new(number))).collect();
-        assert!(series.iter().enumerate().all(|(number, series)| ***series == number));
+        let series: Vec<_> = (0..PAGE + 1).map(|number| pages.keep(Arc::new(number), number)).collect();
+        assert!((0..).zip(&series).all(|(number, series)| ***series == number && series.mark() == number));
         let counted = Arc::clone(&series[0]);
-        let last = series[PAGE].clone();
+        let last = series[PAGE as usize].clone();
         let on = pages.keep_on(&series[1]);
         assert!(std::ptr::eq(&*on, &*series[1]), "it is the same one");
-        assert_eq!(Arc::strong_count(&counted), 2);
+        assert_eq!((Arc::strong_count(&counted), on.mark()), (2, 1));
         drop(series);
         assert_eq!((**on, **last), (1, PAGE));
         assert_eq!(Arc::strong_count(&counted), 1, "its page went with the last that was kept of it");
@@ -132,10 +139,10 @@ mod tests {
     #[test]
     fn after_a_turn_nothing_is_counted_with_what_was_kept_before() {
         let mut pages = Pages::default();
-        let before = pages.keep(Arc::new(1));
+        let before = pages.keep(Arc::new(1), 0);
         let counted = Arc::clone(&before);
         pages.turn();
-        let after = pages.keep(Arc::new(2));
+        let after = pages.keep(Arc::new(2), 0);
         drop(before);
         assert_eq!((Arc::strong_count(&counted), **after), (1, 2));
     }

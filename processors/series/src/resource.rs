@@ -163,7 +163,9 @@ fn target_info<M: Make>(
     (tenant, &labels).hash(&mut hasher);
     make.point(tenant, false);
     let family = make.family(Metadata { name: TARGET_INFO, kind: Kind::Gauge, help: "Target metadata", unit: "" })?;
-    Ok(TargetInfo { hash: hasher.finish(), series: Kept::alone(make.series(&labels, &family)?) })
+    let series = make.series(&labels, &family)?;
+    let mark = M::mark(&series);
+    Ok(TargetInfo { hash: hasher.finish(), series: Kept::alone(series, mark) })
 }
 
 impl ScopeLabels {

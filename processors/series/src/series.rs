@@ -34,6 +34,12 @@ pub trait Make {
 
     /// What a series weighs in memory, about, in bytes.
     fn weight(series: &Self::Series) -> usize;
+
+    /// What has to be known of a series with each of its samples: [`Sample::mark`] tells it without the series itself,
+    /// which would have to come from memory.
+    fn mark(_series: &Self::Series) -> u32 {
+        0
+    }
 }
 
 /// What is known about a metric family.
@@ -116,6 +122,15 @@ impl<S> Sample<S> {
         match self {
             Self::Plain { series, .. } => series,
             Self::Rich(rich) => &rich.series,
+        }
+    }
+
+    /// What [`Make::mark`] says of its series.
+    #[inline]
+    pub fn mark(&self) -> u32 {
+        match self {
+            Self::Plain { series, .. } => series.mark(),
+            Self::Rich(rich) => rich.series.mark(),
         }
     }
 

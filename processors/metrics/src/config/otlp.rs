@@ -141,7 +141,7 @@ impl Default for Otlp {
             promote_scope_metadata: false,
             label_name_underscore_sanitization: true,
             label_name_preserve_multiple_underscores: true,
-            series_cache: unset(ByteSize::mib(64)),
+            series_cache: unset(ByteSize::mib(96)),
             delta_to_cumulative: false,
             delta_max_series: unset(100_000),
             delta_max_stale: unset(Duration::from_mins(60)),

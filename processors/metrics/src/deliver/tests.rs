@@ -112,7 +112,7 @@ fn items(times: &[(&str, i64)]) -> Vec<Item<Sample>> {
         Item {
             offset,
             value: Sample::Plain {
-                series: weir_series::Kept::alone(Routed::with([Some(series)], None)),
+                series: weir_series::Kept::alone(Routed::with([Some(series)], None), 0),
                 point: weir_series::Number { value: 1.5, timestamp_ms: *timestamp_ms, start_timestamp_ms: 7 },
             },
         }

@@ -53,8 +53,8 @@ impl Shared {
 pub struct Routed {
     forms: SmallVec<[Option<Series>; 1]>,
     tenant: Option<Arc<Tenant>>,
-    /// Counted as long as it is remembered.
-    _live: Option<Live>,
+    /// Counted as long as it is remembered; where nothing is limited it takes no room.
+    _live: Option<Box<Live>>,
 }
 
 impl Routed {
@@ -135,9 +135,8 @@ impl Make for Encode {
             shared.endpoints.iter().map(|relabelling| relabelling.apply(labels)).collect();
         let is_sent = outcomes.iter().any(|outcome| !matches!(outcome, Outcome::Dropped));
         let live = if is_sent { self.admit(labels, metric)? } else { None };
-        let encode = |labels: &[(&str, &str)]| {
-            Series::new(labels, Arc::clone(&metric.family)).map(Some).map_err(too_long)
-        };
+        let encode =
+            |labels: &[(&str, &str)]| Series::new(labels, Arc::clone(&metric.family)).map(Some).map_err(too_long);
         let forms = outcomes.iter().map(|outcome| match outcome {
             Outcome::Dropped => Ok(None),
             Outcome::Same => encode(labels),
@@ -146,12 +145,24 @@ impl Make for Encode {
                 encode(&labels)
             }
         });
-        Ok(Routed { forms: forms.collect::<Result<_, _>>()?, tenant, _live: live })
+        Ok(Routed { forms: forms.collect::<Result<_, _>>()?, tenant, _live: live.map(Box::new) })
     }
 
     fn weight(routed: &Routed) -> usize {
-        size_of::<Routed>() + routed.forms.iter().flatten().map(Series::bytes).sum::<usize>()
+        let apart = if routed.forms.spilled() { size_of_val(&*routed.forms) } else { 0 };
+        let labels = routed.forms.iter().flatten().map(|series| series.bytes() - size_of::<Series>());
+        size_of::<Routed>() + apart + labels.sum::<usize>()
     }
+
+    fn mark(routed: &Routed) -> u32 {
+        routed.form(0).map_or(0, |series| mark(series.hash()))
+    }
+}
+
+/// What says the shard of a series' form for the first endpoint: the upper half of its hash, and never 0, which says
+/// that there is no form.
+fn mark(hash: u64) -> u32 {
+    (hash >> 32) as u32 | 1
 }
 
 /// The symbols are not full: they are bounded by the series that hold them.

@@ -10,7 +10,7 @@ use crate::process::Tenants;
 
 fn set_series(sample: &mut Sample, routed: Routed) {
     match sample {
-        Sample::Plain { series, .. } => *series = weir_series::Kept::alone(routed),
+        Sample::Plain { series, .. } => *series = weir_series::Kept::alone(routed, 0),
         Sample::Rich(_) => panic!("these samples are plain"),
     }
 }
