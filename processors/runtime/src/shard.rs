@@ -71,24 +71,30 @@ enum Tried {
 impl<S: Sink> Shard<S> {
     /// Delivers until nobody sends parcels any more.
     pub async fn run(mut self, mut parcels: UnboundedReceiver<Parcel<S::Out>>) {
-        let mut queues = Queues::new();
+        let (mut queues, mut due) = (Queues::new(), None);
         while let Some(parcel) = parcels.recv().await {
             let mut longest = self.push(&mut queues, parcel);
-            let full = Instant::now() + self.packing.linger;
+            let due_at = *due.get_or_insert_with(|| Instant::now() + self.packing.linger);
             while longest < self.packing.max_items {
                 let more = tokio::select! {
                     biased;
                     parcel = parcels.recv() => parcel,
-                    () = sleep_until(full) => None,
+                    () = sleep_until(due_at) => None,
                 };
                 let Some(parcel) = more else { break };
                 longest = longest.max(self.push(&mut queues, parcel));
             }
             for queue in queues.values_mut() {
-                self.deliver(queue).await;
+                // What is left of a full request begins the next one, as long as there is something to fill it with.
+                while queue.items.len() >= self.packing.max_items
+                    || !queue.items.is_empty() && (parcels.is_empty() || Instant::now() >= due_at)
+                {
+                    self.deliver(queue).await;
+                }
             }
             // Numbers may come and go; the one of a sink that does not divide keeps its room.
-            queues.retain(|number, _| *number == 0);
+            queues.retain(|number, queue| *number == 0 || !queue.items.is_empty());
+            due = due.filter(|_| queues.values().any(|queue| !queue.items.is_empty()));
         }
     }
 
@@ -108,23 +114,21 @@ impl<S: Sink> Shard<S> {
         longest
     }
 
-    /// Delivers all that is queued.
+    /// Delivers as many items of a queue as fit a request.
     async fn deliver(&mut self, queue: &mut Queue<S::Out>) {
-        while !queue.items.is_empty() {
-            // Spans that are to be requests of their own, the next one last.
-            let mut spans = vec![queue.items.len().min(self.packing.max_items)];
-            while let Some(span) = spans.pop() {
-                let packed = match queue.items.get(..span) {
-                    Some(items) if span > 0 => self.sink.pack(items).clamp(1, span),
-                    _ => break,
-                };
-                match self.try_until_settled(queue, packed).await {
-                    Tried::Settled if packed < span => spans.push(span - packed),
-                    Tried::Settled => {}
-                    Tried::Repack => spans.push(span),
-                    Tried::Halve => spans.extend([span - packed / 2, packed / 2]),
-                    Tried::Stale => break,
-                }
+        // Spans that are to be requests of their own, the next one last.
+        let mut spans = vec![queue.items.len().min(self.packing.max_items)];
+        while let Some(span) = spans.pop() {
+            let packed = match queue.items.get(..span) {
+                Some(items) if span > 0 => self.sink.pack(items).clamp(1, span),
+                _ => break,
+            };
+            match self.try_until_settled(queue, packed).await {
+                Tried::Settled if packed < span => spans.push(span - packed),
+                Tried::Settled => {}
+                Tried::Repack => spans.push(span),
+                Tried::Halve => spans.extend([span - packed / 2, packed / 2]),
+                Tried::Stale => break,
             }
         }
     }

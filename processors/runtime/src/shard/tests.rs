@@ -89,12 +89,17 @@ impl Batches {
 
 /// Delivers batches to an outside that gives those answers; what it got.
 async fn delivered(batches: &[&[Thing]], answers: &[(u64, Next)]) -> (Vec<Vec<Thing>>, Batches) {
+    packed(Packing { max_items: 100, linger: Duration::from_millis(200) }, batches, answers).await
+}
+
+/// The same, packed in some way.
+async fn packed(packing: Packing, batches: &[&[Thing]], answers: &[(u64, Next)]) -> (Vec<Vec<Thing>>, Batches) {
     let outside = Outside::default();
     outside.answers.lock().unwrap().extend(answers);
     let shard = Shard {
         outlet: "out".into(),
         sink: TestSink { outside: outside.clone(), packed: Vec::new() },
-        packing: Packing { max_items: 100, linger: Duration::from_millis(200) },
+        packing,
         instruments: Instruments::new(&mut Registry::default()),
         status: Status::default(),
         seed: 1,
@@ -119,6 +124,18 @@ async fn interleaved_items_make_one_request_for_each_tenant() {
     let (got, batches) = delivered(&INTERLEAVED, &[]).await;
     assert_eq!(got, [vec![(1, "a"), (1, "c"), (1, "e")], vec![(2, "b"), (2, "d")], vec![(3, "f")]]);
     assert_eq!(batches.partition.front().position, 6, "all holds are released");
+}
+
+/// Guards: as long as there is more, requests are full; and nothing waits for longer than `linger`.
+#[tokio::test(start_paused = true)]
+async fn what_a_full_request_leaves_begins_the_next_one_while_more_is_there_in_time() {
+    let batches: [&[Thing]; 4] = [&[(1, "a"); 3], &[(1, "b"); 3], &[(1, "c"); 3], &[(2, "d"), (1, "e")]];
+    for (linger_ms, wanted) in [(200, vec![4, 4, 2, 1]), (0, vec![4, 2, 4, 1])] {
+        let packing = Packing { max_items: 4, linger: Duration::from_millis(linger_ms) };
+        let (got, batches) = packed(packing, &batches, &[]).await;
+        assert_eq!(got.iter().map(Vec::len).collect::<Vec<_>>(), wanted);
+        assert_eq!(batches.partition.front().position, 11, "all holds are released");
+    }
 }
 
 /// Scenario: the outside takes the request of one tenant on the third try, and those of the others at once.
