@@ -165,10 +165,15 @@ pub struct BatchBuilder(Batch);
 impl BatchBuilder {
     /// Begins a batch of a partition.
     pub fn new(origin: TopicPartition) -> Self {
+        Self::with_room(origin, 0, 0)
+    }
+
+    /// Begins one that likely becomes so many bytes and records: it does not have to grow for them.
+    pub fn with_room(origin: TopicPartition, bytes: usize, records: usize) -> Self {
         let batch = Batch {
             origin,
-            bytes: Vec::new(),
-            slots: Vec::new(),
+            bytes: Vec::with_capacity(bytes),
+            slots: Vec::with_capacity(records),
             first: 0,
             next: 0,
             passed_over: 0,

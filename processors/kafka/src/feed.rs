@@ -71,6 +71,8 @@ struct Slot {
     /// Records that an operator passes over: rejected unread too.
     skip: BTreeSet<i64>,
     building: Option<BatchBuilder>,
+    /// Bytes and records of the batch before.
+    usual: (usize, usize),
 }
 
 /// What a poll brought.
@@ -167,6 +169,7 @@ impl<C: Client> Feed<C> {
                 poisonous: BTreeSet::new(),
                 skip: BTreeSet::new(),
                 building: None,
+                usual: (0, 0),
             };
             self.slots.entry(id.topic.clone()).or_default().insert(id.partition, slot);
         }
@@ -377,7 +380,11 @@ impl Slot {
         if unread.is_some() {
             self.flush(None, batches);
         }
-        let building = self.building.get_or_insert_with(|| BatchBuilder::new(self.id.clone()));
+        // A little more than before: full batches differ by a record.
+        let (bytes, records) = self.usual;
+        let building = self
+            .building
+            .get_or_insert_with(|| BatchBuilder::with_room(self.id.clone(), bytes + bytes / 8, records + records / 8));
         let pushed = building.push(record.offset, record.timestamp_ms, record.key, record.value, record.headers);
         if redrive::is_for_another(pushed.headers, group) {
             building.pass_over();
@@ -400,6 +407,9 @@ impl Slot {
 
     fn flush(&mut self, unread: Option<&'static str>, batches: &mut Vec<Fed>) {
         let batch = self.building.take().and_then(BatchBuilder::build);
+        if let Some(batch) = &batch {
+            self.usual = (batch.weight(), batch.len());
+        }
         if let (Some(batch), Some(partition)) = (batch, &self.partition) {
             batches.push(Fed { partition: Arc::clone(partition), batch, unread });
         }
