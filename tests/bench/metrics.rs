@@ -3,6 +3,7 @@
 mod collector;
 mod latency;
 mod load;
+mod outside;
 mod receiver;
 mod report;
 mod worker;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use weir_tests::stack::Kafka;
 
 use self::load::{Filled, Shape};
+use self::outside::To;
 use self::report::{Report, Row};
 use self::worker::Start;
 use crate::drain;
@@ -37,6 +39,9 @@ pub(crate) struct Args {
     /// Without the Collector.
     #[arg(long)]
     alone: bool,
+    /// To a Prometheus, instead of a receiver that answers at once.
+    #[arg(long)]
+    prometheus: bool,
     /// One JSON object instead of tables.
     #[arg(long)]
     json: bool,
@@ -82,9 +87,10 @@ fn measure(args: &Args, kafka: &Kafka, (compression, topic): (&str, &str), fille
         report.row(&Row { what, compression, cost, drain, collector, filled });
     };
     row("librdkafka", drain, None);
+    let to = if args.prometheus { To::Prometheus } else { To::Receiver };
     // What is sent is the same for all compressions.
     let is_first = compression == COMPRESSIONS[0];
-    let collector = (is_first && !args.alone && !args.grow).then(|| collector::run(kafka, topic, filled));
+    let collector = (is_first && !args.alone && !args.grow).then(|| collector::run(kafka, topic, filled, to));
     if let Some(cost) = collector {
         row("collector", cost, None);
     }
@@ -92,7 +98,7 @@ fn measure(args: &Args, kafka: &Kafka, (compression, topic): (&str, &str), fille
         for turn in 0..args.turns {
             for (number, weir) in args.weir.iter().enumerate() {
                 let group = format!("{topic}-{protocol}-{turn}-{number}");
-                let start = Start { kafka, topic, protocol, group: &group, weir };
+                let start = Start { kafka, topic, protocol, group: &group, weir, to };
                 let cost = worker::run(&start, args.instances, filled);
                 let name = if args.weir.len() > 1 { number.to_string() } else { "weir".to_owned() };
                 row(&format!("{name} {protocol}"), cost, collector);

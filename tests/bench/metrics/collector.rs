@@ -4,12 +4,13 @@ use weir_tests::stack::{Collector, Kafka, Listener};
 use weir_tests::wait::wait_until;
 
 use super::load::Filled;
-use super::worker::{ENDS, Seen};
+use super::outside::{Outside, To};
+use super::worker::ENDS;
 use crate::process::{Cost, cpu, peak_bytes};
 
 /// Runs until every sample has arrived.
-pub(crate) fn run(kafka: &Kafka, topic: &str, filled: &Filled) -> Cost {
-    let (seen, receiver) = Seen::receiver();
+pub(crate) fn run(kafka: &Kafka, topic: &str, filled: &Filled, to: To) -> Cost {
+    let outside = Outside::start(to);
     let brokers = kafka.bootstrap(Listener::Plain);
     // Fetching as much at once as Weir does. A queue would mark records before they are delivered; without one, the
     // partitions are exported side by side. It sends 1.0: 2.0 is in development there.
@@ -20,14 +21,13 @@ pub(crate) fn run(kafka: &Kafka, topic: &str, filled: &Filled) -> Cost {
          exporters:\n  prometheusremotewrite:\n    endpoint: {}\n    tls: {{insecure: true}}\n\
          \x20   remote_write_queue: {{enabled: false}}\n\
          service:\n  pipelines:\n    metrics: {{receivers: [kafka], exporters: [prometheusremotewrite]}}\n",
-        receiver.url()
+        outside.url()
     );
     let mut collector = Collector::start(&config);
     wait_until(ENDS, "the Collector's samples", || {
-        let samples = seen.lock().samples;
+        let samples = outside.arrived();
         if samples >= filled.samples { Ok(()) } else { Err(format!("{samples} of {}", filled.samples)) }
     });
     let id = collector.process().id();
-    let seen = seen.lock();
-    Cost { wall: seen.wall(), cpu: cpu(id), peak_bytes: peak_bytes(id), arrived: seen.samples }
+    Cost { wall: outside.wall(), cpu: cpu(id), peak_bytes: peak_bytes(id), arrived: outside.arrived() }
 }

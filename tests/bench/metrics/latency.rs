@@ -9,6 +9,7 @@ use weir_tests::stack::Kafka;
 use weir_tests::wait::wait_until;
 
 use super::load;
+use super::outside::To;
 use super::receiver::Receiver;
 use super::worker::{ENDS, Running, Start};
 
@@ -26,8 +27,10 @@ pub(crate) fn run(kafka: &Kafka, weir: &Path, rate: u64, series: usize) {
         let now = now_ms();
         noted.lock().extend(times.iter().map(|time| now - time));
     });
-    let mut running =
-        Running::start(&Start { kafka, topic: &topic, protocol: "2.0", group: &topic, weir }, &receiver.url());
+    let mut running = Running::start(
+        &Start { kafka, topic: &topic, protocol: "2.0", group: &topic, weir, to: To::Receiver },
+        &receiver.url(),
+    );
     wait_until(ENDS, "12 partitions", || match running.committed()? {
         (12, _) => Ok(()),
         (partitions, _) => Err(format!("{partitions} partitions")),

@@ -3,48 +3,18 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use parking_lot::Mutex;
 use weir_tests::http;
 use weir_tests::stack::{Kafka, Listener, Process, folder, free_ports};
 use weir_tests::wait::wait_until;
 
 use super::load::Filled;
-use super::receiver::Receiver;
+use super::outside::{Outside, To};
 use crate::process::{Cost, cpu, peak_bytes};
 
 /// How long a run may take.
 pub(crate) const ENDS: Duration = Duration::from_secs(300);
-
-/// What a receiver has seen: its first and last request, and how many samples.
-#[derive(Default)]
-pub(crate) struct Seen {
-    pub first: Option<Instant>,
-    pub last: Option<Instant>,
-    pub samples: u64,
-}
-
-impl Seen {
-    /// A receiver that notes what it sees.
-    pub fn receiver() -> (Arc<Mutex<Self>>, Receiver) {
-        let seen = Arc::<Mutex<Self>>::default();
-        let noted = Arc::clone(&seen);
-        let receiver = Receiver::start(move |times| {
-            let (now, mut seen) = (Instant::now(), noted.lock());
-            seen.first.get_or_insert(now);
-            seen.last = Some(now);
-            seen.samples += times.len() as u64;
-        });
-        (seen, receiver)
-    }
-
-    /// From the first request to the last.
-    pub fn wall(&self) -> Duration {
-        self.last.unwrap() - self.first.unwrap()
-    }
-}
 
 /// How a worker is started.
 pub(crate) struct Start<'s> {
@@ -53,6 +23,7 @@ pub(crate) struct Start<'s> {
     pub protocol: &'s str,
     pub group: &'s str,
     pub weir: &'s Path,
+    pub to: To,
 }
 
 /// A worker that runs.
@@ -63,7 +34,7 @@ pub(crate) struct Running {
 
 impl Running {
     pub fn start(start: &Start<'_>, url: &str) -> Self {
-        let Start { kafka, topic, protocol, group, weir } = start;
+        let Start { kafka, topic, protocol, group, weir, .. } = start;
         let (folder, admin) = (folder("bench"), format!("127.0.0.1:{}", free_ports()));
         let topology = format!(
             "[kafka]\nbrokers = [\"{}\"]\n[process]\nadmin = \"{admin}\"\n[worker.metrics]\n\
@@ -95,21 +66,23 @@ impl Running {
 
 /// Runs so many instances until everything is committed; the memory is that of the largest.
 pub(crate) fn run(start: &Start<'_>, instances: usize, filled: &Filled) -> Cost {
-    let (seen, receiver) = Seen::receiver();
-    let mut running: Vec<_> = (0..instances).map(|_| Running::start(start, &receiver.url())).collect();
+    let outside = Outside::start(start.to);
+    let mut running: Vec<_> = (0..instances).map(|_| Running::start(start, &outside.url())).collect();
     wait_until(ENDS, "end of the lag", || {
         let mut committed = 0;
         for instance in &mut running {
             committed += instance.committed()?.1;
         }
+        outside.arrived();
         if committed >= i64::try_from(filled.records).unwrap() { Ok(()) } else { Err(format!("{committed} records")) }
     });
+    let wall = outside.wall();
     let (mut cpu, mut peak_bytes) = (Duration::ZERO, 0);
     for instance in running {
         let (own, peak) = instance.end();
         (cpu, peak_bytes) = (cpu + own, peak_bytes.max(peak));
     }
-    let seen = seen.lock();
-    assert!(seen.samples >= filled.samples, "{} of {} samples", seen.samples, filled.samples);
-    Cost { wall: seen.wall(), cpu, peak_bytes, arrived: seen.samples }
+    let arrived = outside.arrived();
+    assert!(arrived >= filled.samples, "{arrived} of {} samples", filled.samples);
+    Cost { wall, cpu, peak_bytes, arrived }
 }
