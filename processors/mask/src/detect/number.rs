@@ -60,7 +60,8 @@ pub(crate) fn look(scan: &mut Scan<'_>, start: usize) {
     // What follows the first group of a grouped number: most numbers have no second one.
     let second =
         if matches!(next, b' ' | b'-') { run(text, start + count + 1, 14, |byte| byte.is_ascii_digit()) } else { 0 };
-    let found = match (count, second) {
+    // What is none of them is not passed over, for it may be part of something else: `eve+2026-11@example.com`.
+    let _found = match (count, second) {
         _ if at(text, start) == b'0' && phone::look_domestic(scan, start, count) => true,
         (12, _) => card::look(scan, start, count) || my_number(scan, start, start + count),
         (13..DIGITS_MAX, _) => card::look(scan, start, count),
@@ -70,9 +71,6 @@ pub(crate) fn look(scan: &mut Scan<'_>, start: usize) {
         (9, _) => ssn_bare(scan, start),
         _ => false,
     };
-    if !found {
-        scan.pass(start + count);
-    }
 }
 
 fn my_number(scan: &mut Scan<'_>, start: usize, end: usize) -> bool {
