@@ -14,6 +14,8 @@ pub struct Truth {
     pub detector: &'static str,
     pub start: usize,
     pub end: usize,
+    /// False for what may be taken for it, and is not.
+    pub there: bool,
 }
 
 /// Where any value may stand: prose in several languages, syslog, JSON, keys and values.
@@ -204,7 +206,7 @@ fn framed(r: &mut Random, frame: &str, key: &str, value: &str, detector: &'stati
     let frame = frame.replace("{T}", &clean::time(r)).replace("{K}", key);
     let start = frame.find("{V}").unwrap();
     let text = frame.replacen("{V}", value, 1);
-    Line { text, truth: vec![Truth { detector, start, end: start + value.len() }] }
+    Line { text, truth: vec![Truth { detector, start, end: start + value.len(), there: true }] }
 }
 
 fn authorization(r: &mut Random) -> Line {
@@ -241,7 +243,10 @@ fn cookie(r: &mut Random) -> Line {
             "Set-Cookie: sid={}; Path=/; Expires=Wed, 21 Oct 2026 07:28:00 GMT; HttpOnly; SameSite=Lax",
             values.0
         );
-        return Line { text, truth: vec![Truth { detector: "cookie", start: 16, end: 16 + values.0.len() }] };
+        return Line {
+            text,
+            truth: vec![Truth { detector: "cookie", start: 16, end: 16 + values.0.len(), there: true }],
+        };
     }
     let mut text = format!("{open}session=");
     let first = text.len();
@@ -249,7 +254,8 @@ fn cookie(r: &mut Random) -> Line {
     let second = text.len();
     text += &format!("{}{close}", values.1);
     let truth = [(first, values.0.len()), (second, values.1.len())];
-    let truth = truth.into_iter().map(|(start, length)| Truth { detector: "cookie", start, end: start + length });
+    let truth =
+        truth.into_iter().map(|(start, length)| Truth { detector: "cookie", start, end: start + length, there: true });
     Line { text, truth: truth.collect() }
 }
 
@@ -312,7 +318,7 @@ fn several(r: &mut Random) -> Line {
     for (before, value) in parts {
         text.push_str(before);
         if let Some((detector, value)) = value {
-            truth.push(Truth { detector, start: text.len(), end: text.len() + value.len() });
+            truth.push(Truth { detector, start: text.len(), end: text.len() + value.len(), there: true });
             text.push_str(value);
         }
     }

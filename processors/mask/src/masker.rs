@@ -242,6 +242,11 @@ impl Counts {
         all.filter_map(|detector| Some((detector, *self.0.get(detector.index())?))).filter(|(_, count)| *count > 0)
     }
 
+    /// Adds what others counted.
+    pub fn merge(&mut self, others: &Self) {
+        self.0.iter_mut().zip(others.0).for_each(|(count, more)| *count += more);
+    }
+
     fn add(&mut self, detector: Detector) {
         if let Some(count) = self.0.get_mut(detector.index()) {
             *count += 1;

@@ -25,7 +25,7 @@ pub(crate) enum Name {
 const NAME_BYTES_MAX: usize = 64;
 
 /// Ends of names in small letters, without separators.
-const ENDS: [(&str, Name); 52] = [
+const ENDS: [(&str, Name); 53] = [
     ("password", Name::Password),
     ("passwd", Name::Password),
     ("passphrase", Name::Password),
@@ -67,6 +67,7 @@ const ENDS: [(&str, Name); 52] = [
     ("subscriptionkey", Name::Secret),
     ("licensekey", Name::Secret),
     ("servicekey", Name::Secret),
+    ("unsealkey", Name::Secret),
     ("amzsignature", Name::Secret),
     ("googsignature", Name::Secret),
     ("jsessionid", Name::Secret),
@@ -89,9 +90,9 @@ const WORDS: [(&str, Name); 5] = [
     ("otp", Name::Secret),
 ];
 
-/// Tokens that open nothing: they mark a place in a list, or ask for a stop.
-const NO_TOKENS: [&str; 8] =
-    ["next", "page", "continuation", "continue", "cancellation", "sync", "resume", "pagination"];
+/// Tokens that open nothing: they mark a place in a list, ask for a stop, or name an assembly's key.
+const NO_TOKENS: [&str; 9] =
+    ["next", "page", "continuation", "continue", "cancellation", "sync", "resume", "pagination", "publickey"];
 
 /// Schemes of `Authorization` that stand before the credentials, in small letters.
 const SCHEMES: [&str; 17] = [
@@ -277,7 +278,10 @@ pub(crate) fn is_masked(value: &[u8]) -> bool {
 /// Whether a value stands for one that is not there: nothing, a word for it, a variable, asterisks.
 pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     let Some((first, last)) = value.first().zip(value.last()) else { return true };
-    let word = |word: &&str| value.eq_ignore_ascii_case(word.as_bytes());
+    // The bracket that closes `[hidden]` may end the value.
+    let bare = value.strip_prefix(b"[").unwrap_or(value);
+    let bare = bare.strip_suffix(b"]").unwrap_or(bare);
+    let word = |word: &&str| bare.eq_ignore_ascii_case(word.as_bytes());
     let repeated = value.len() >= 3 && value.iter().all(|byte| byte == first) && b"*xX.#-_".contains(first);
     let bracketed = matches!((first, last), (b'<', b'>') | (b'{', b'}'))
         && !value.iter().any(|byte| matches!(byte, b'"' | b'\'' | b':'));
@@ -286,6 +290,9 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     let variable = value.starts_with(b"${")
         || value.starts_with(b"$(")
         || value.starts_with(b"{{")
+        // Terraform's: `(sensitive value)`, `(known after apply)`.
+        || value.starts_with(b"(sensitive")
+        || value.starts_with(b"(known")
         || value == b"%s"
         || value == b"?"
         || value == b"-";

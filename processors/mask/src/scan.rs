@@ -268,9 +268,13 @@ impl Scan<'_> {
         self.skip = self.skip.max(end.min(self.text.len()));
     }
 
-    /// Whether the whole text may be a JSON document.
+    /// Whether the whole text may be a JSON document with strings; `[main] text` is none.
     pub(crate) fn is_json(&self) -> bool {
-        matches!(self.text.trim_ascii_start(), [b'{' | b'[', ..])
+        match self.text.trim_ascii_start() {
+            [b'{', ..] => true,
+            [b'[', rest @ ..] => matches!(rest.trim_ascii_start(), [b'{' | b'[' | b'"', ..]),
+            _ => false,
+        }
     }
 
     /// Looks at a candidate of some kinds, the third byte of which is the last before `end`.

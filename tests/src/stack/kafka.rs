@@ -256,10 +256,24 @@ impl Kafka {
         records
     }
 
+    /// Reads all records of `topic`, those of transactions that were aborted too.
+    #[track_caller]
+    pub fn read_uncommitted(&self, topic: &str) -> Vec<Record> {
+        let mut records = Vec::new();
+        self.read(topic, "read_uncommitted", |record| records.push(record));
+        records
+    }
+
     /// Reads all committed records of `topic`, those of a partition in order.
     #[track_caller]
-    pub fn read_each(&self, topic: &str, mut take: impl FnMut(Record)) {
+    pub fn read_each(&self, topic: &str, take: impl FnMut(Record)) {
+        self.read(topic, "read_committed", take);
+    }
+
+    #[track_caller]
+    fn read(&self, topic: &str, isolation: &str, mut take: impl FnMut(Record)) {
         let mut config = self.client(Listener::Plain);
+        config.set("isolation.level", isolation);
         config.set("group.id", "unused").set("enable.auto.commit", "false").set("enable.partition.eof", "true");
         let consumer: BaseConsumer = config.create().unwrap();
         let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();

@@ -5,10 +5,13 @@ use weir_mask::{Class, Counts, Field, Masker, Outcome};
 use weir_otlp::{AnyValue, Error, Writer};
 
 use crate::config::{KEPT, Volume};
-use crate::process::value::Value;
+use crate::process::value::{Parsed, Value};
 
 /// An integer below this has fewer digits than anything that is looked for among digits: eight.
 const DIGITS_NOT_LOOKED_AT: u64 = 100_000_000;
+
+/// What stands for a value that was read out of a part of the body that is masked.
+const HIDDEN: &str = "[REDACTED:body]";
 
 /// Masks what is written; one for each partition.
 #[derive(Debug)]
@@ -21,10 +24,50 @@ pub struct Masking<'m> {
     pub counts: &'m mut Counts,
     /// The masked text; empty between texts.
     pub buffer: &'m mut String,
+    /// What became of the body, until that is written.
+    pub body: Option<Body<'m>>,
     /// How long texts may be.
     pub max: Max,
     /// What was cut: `body`, or the name of an attribute, once for each.
     pub cut: &'m mut Vec<String>,
+}
+
+/// What became of a line's body, which is masked before anything that was read out of it is used.
+#[derive(Debug, Clone, Copy)]
+pub struct Body<'m> {
+    pub outcome: Outcome,
+    /// The masked text, where it changed.
+    pub text: &'m str,
+    pub counts: &'m Counts,
+}
+
+/// Takes back what was read out of parts of a body that are masked there, and would not be by itself: the value of a
+/// cookie, a word of a password.
+pub fn hide(parsed: &mut Parsed<'_>, body: &str, masked: &str, masker: &Masker, class: Class) {
+    for (key, value) in &mut parsed.attributes {
+        let text = match value {
+            Value::Text(text) => text.to_string(),
+            Value::Int(number) => number.to_string(),
+            Value::Double(number) => number.to_string(),
+            _ => continue,
+        };
+        let field = masker.field(key);
+        if field.says_something() || !is_hidden(&text, body, masked) {
+            continue;
+        }
+        // What is known by itself goes by its own rule.
+        let outcome = masker.text(class, field, &text, &mut String::new(), &mut Counts::default());
+        if outcome == Outcome::Same {
+            *value = HIDDEN.into();
+        }
+    }
+}
+
+/// Whether a text, or a part of it that was not written with escapes, is in the body and not in the masked one.
+fn is_hidden(text: &str, body: &str, masked: &str) -> bool {
+    let has = |text: &str, part: &str| memchr::memmem::find(text.as_bytes(), part.as_bytes()).is_some();
+    let mut parts = text.split(|c: char| matches!(c, '"' | '\'' | '\\') || c.is_control());
+    parts.any(|part| !part.is_empty() && !has(masked, part) && has(body, part))
 }
 
 /// How long texts may be once they are masked, in bytes.
@@ -57,6 +100,11 @@ impl Masking<'_> {
     /// What becomes of a text that is as long as it is; a changed one is in the buffer.
     fn masked(&mut self, field: Field, text: &str) -> Outcome {
         self.buffer.clear();
+        if let Some(body) = self.body.take() {
+            self.buffer.push_str(body.text);
+            self.counts.merge(body.counts);
+            return body.outcome;
+        }
         self.masker.text(self.class, field, text, self.buffer, self.counts)
     }
 
@@ -117,6 +165,7 @@ impl Masking<'_> {
             }
             body => w.message(number, |w| self.any(w, Field::BODY, body))?,
         };
+        self.body = None;
         self.max.text = self.max.attribute;
         self.note_cut("body");
         if kept == Kept::Same {

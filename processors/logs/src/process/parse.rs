@@ -185,9 +185,11 @@ fn candidates(line: &str) -> &'static [ParserKind] {
     }
 }
 
-/// Reads time, severity, trace and span out of what they are usually called. They stay attributes as well.
+/// Reads time, severity, trace, span and response time out of what they are usually called. They stay attributes as
+/// well.
 fn lift(out: &mut Parsed<'_>, clock: Clock) {
     let mut severity = out.severity.take();
+    let mut response = None;
     for (key, value) in &out.attributes {
         let key = key.rsplit_once('.').map_or(key.as_ref(), |(front, last)| match front {
             "log" | "trace" | "span" => key.as_ref(),
@@ -219,6 +221,7 @@ fn lift(out: &mut Parsed<'_>, clock: Clock) {
                     _ => None,
                 });
             }
+            "response_time" => response = app::seconds(value),
             _ => {
                 if let Some(text) = value.as_text()
                     && let Some(found) = trace::of_attribute(key, text)
@@ -229,6 +232,9 @@ fn lift(out: &mut Parsed<'_>, clock: Clock) {
         }
     }
     out.severity = severity;
+    if let Some(seconds) = response {
+        out.put(app::RESPONSE_TIME, seconds);
+    }
 }
 
 /// A value that is a time.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
 
-use weir_mask::{Class, Masker};
+use weir_mask::{Class, Counts, Field as Named, Masker, Outcome};
 use weir_otlp::{AnyValue, Error, Field, Fields, LogRecord, ResourceLogs, Writer, view};
 
 use super::enrich::agent::{self, Agent};
@@ -12,7 +12,7 @@ use super::enrich::class::Rules;
 use super::enrich::tables::{Table, Tables};
 use super::enrich::trace::Finder;
 use super::line::{Decided, Line, Own};
-use super::mask::{Masking, Max};
+use super::mask::{self, Masking, Max};
 use super::measure::{self, Measures};
 use super::parse::{Clock, Parser, Parsers};
 use super::resource::Resource;
@@ -70,6 +70,7 @@ pub struct Rewriter {
     /// How many lines have left in the second at hand.
     pub seconds: Seconds,
     masked: String,
+    body: String,
     origin: String,
     cut: Vec<String>,
 }
@@ -88,6 +89,8 @@ struct Request<'r, 'a> {
     /// How the lines of the scope at hand stand to each other, where that is asked for, from this index on.
     repeats: (u32, Vec<Repeat>),
     masked: &'r mut String,
+    /// The body of the line at hand, masked, where that changed it.
+    body: &'r mut String,
     origin: &'r mut String,
     /// The origin's length without the index.
     origin_bytes: usize,
@@ -102,7 +105,8 @@ struct Request<'r, 'a> {
 impl Rewriter {
     pub fn new(book: Arc<Rulebook>, measures: Measures) -> Self {
         let (counted, seconds) = (Batched::default(), Seconds::default());
-        Self { book, counted, measures, seconds, masked: String::new(), origin: String::new(), cut: Vec::new() }
+        let (masked, body, origin, cut) = (String::new(), String::new(), String::new(), Vec::new());
+        Self { book, counted, measures, seconds, masked, body, origin, cut }
     }
 
     /// Forgets what was counted since `before`: what was written does not leave.
@@ -137,6 +141,7 @@ impl Rewriter {
             cut: &mut self.cut,
             repeats: (0, Vec::new()),
             masked: &mut self.masked,
+            body: &mut self.body,
             origin_bytes: self.origin.len(),
             origin: &mut self.origin,
             met: 0,
@@ -168,7 +173,8 @@ impl<'a> Request<'_, 'a> {
     /// Masks, and cuts no text.
     fn masking(&mut self, class: Class) -> Masking<'_> {
         let counts = &mut self.counted.masked;
-        Masking { masker: &self.book.masker, class, counts, buffer: self.masked, max: Max::NONE, cut: self.cut }
+        let (masker, buffer, cut) = (&self.book.masker, &mut *self.masked, &mut *self.cut);
+        Masking { masker, class, counts, buffer, body: None, max: Max::NONE, cut }
     }
 
     /// Masks, and cuts the texts of a line that are too long.
@@ -302,6 +308,15 @@ impl<'a> Request<'_, 'a> {
         let own = std::mem::take(&mut self.own);
         let line = Line { record, body, own: &own, resource, parser, rule, parsed };
         let class = book.rules.class(&line);
+        let mut masked = (Outcome::Same, Counts::default());
+        self.body.clear();
+        if let Some(text) = body {
+            masked.0 = book.masker.text(class, Named::BODY, text, self.body, &mut masked.1);
+            if masked.0 == Outcome::Changed {
+                mask::hide(parsed, text, self.body, &book.masker, class);
+            }
+        }
+        let line = Line { record, body, own: &own, resource, parser, rule, parsed };
         self.measures.line(&book.measure, &line, class, &book.masker);
         let severity = line.severity_number();
         let line = if self.part.parsed {
@@ -326,7 +341,7 @@ impl<'a> Request<'_, 'a> {
         }
         self.cut.clear();
         self.look_up(&line);
-        self.fields(message, &line, decided, w)?;
+        self.fields(message, &line, decided, body.map(|_| masked), w)?;
         self.add(&line, class, repeat, w);
         self.own = own;
         Ok(true)
@@ -362,12 +377,15 @@ impl<'a> Request<'_, 'a> {
         message: &'a [u8],
         line: &Line<'_, 'a, '_>,
         decided: Decided,
+        masked: Option<(Outcome, Counts)>,
         w: &mut Writer,
     ) -> Result<(), Error> {
         let (number, text) = line.severity();
         let dropped = line.parsed.dropped;
         let mut own = line.own.iter();
+        let body = std::mem::take(self.body);
         let mut masking = self.masking_line(decided.class);
+        let known = masked.as_ref().map(|(outcome, counts)| mask::Body { outcome: *outcome, text: &body, counts });
         for field in Fields::new(message) {
             let field = field?;
             match field {
@@ -376,7 +394,10 @@ impl<'a> Request<'_, 'a> {
                 Field { number: 7, .. } if dropped > 0 => {}
                 Field { number: 9, .. } if decided.trace.trace_id.is_some() => {}
                 Field { number: 10, .. } if decided.trace.span_id.is_some() => {}
-                Field { number: 5, value: Some(_), raw } => masking.body(w, 5, line.record.body, raw)?,
+                Field { number: 5, value: Some(_), raw } => {
+                    masking.body = known;
+                    masking.body(w, 5, line.record.body, raw)?;
+                }
                 Field { number: RECORD_ATTRIBUTES, .. } => {
                     if let Some(own) = own.next().filter(|own| !OURS.contains(&own.key)) {
                         masking.attribute(w, RECORD_ATTRIBUTES, (own.key, own.value), own.raw)?;
@@ -408,6 +429,7 @@ impl<'a> Request<'_, 'a> {
                 w.bytes(number, id);
             }
         }
+        *self.body = body;
         Ok(())
     }
 

@@ -227,6 +227,87 @@ fn no_secret_leaves_by_a_side_door() {
     assert!(serde_json::from_str::<serde_json::Value>(body).is_ok(), "JSON stays JSON: {body}");
 }
 
+/// Guards: what is masked in a body for what stands around it is masked where it was read out of it, too.
+#[test]
+fn what_is_read_out_of_a_masked_part_of_a_body_does_not_leave_by_itself() {
+    let rule = "[mask.fields]\n\"kept\" = \"keep\"\n[measure]\nready_made = false\n[[measure.rule]]\nname = \"n\"\n\
+        labels = [\"sid\"]\n";
+    let mut processor = processor(rule);
+    let bodies = [
+        "sent Cookie: sid=canary-1; lang=canary-2",
+        "ERROR n=7 sent Cookie: sid=12345678",
+        "[web] Authorization: Digest username=\"canary-3\", response=\"canary-4\"",
+        "<13>Nov 21 15:48:20 web-1 cookie: sid=canary-5",
+        "sid=canary-6 stays, kept=eve",
+        "ERROR sid=\"a \\\"b\\\" c\" mail=eve@example.com",
+    ];
+    let sent = request(bodies.map(line).to_vec());
+    let got = lines(&one(&mut processor, &sent));
+    let sid = |at: usize| string(&got[at].attributes, "sid");
+    assert_eq!(
+        [0, 1, 3, 4, 5].map(sid),
+        [
+            Some("[REDACTED:body]"),
+            Some("[REDACTED:body]"),
+            Some("[REDACTED:body]"),
+            Some("canary-6"),
+            Some("a \"b\" c")
+        ]
+    );
+    let left = format!("{got:?}");
+    for hidden in ["canary-1", "canary-2", "canary-3", "canary-4", "canary-5", "12345678", "eve@"] {
+        assert!(!left.contains(hidden), "{hidden} left: {left}");
+    }
+    assert_eq!(value(&got[1].attributes, "n"), Some(&any_value::Value::IntValue(7)));
+}
+
+/// Two workers, other partitions, the same key: what is equal is so after masking, wherever it stands.
+#[test]
+#[expect(clippy::string_slice, reason = "a text in ASCII")]
+fn hashes_and_pseudonyms_join_across_workers_and_places_and_change_with_the_key() {
+    let keyed = |key: &str, id: &str| {
+        format!(
+            "[mask]\nkeys = [{{ id = \"{id}\", key = \"{key}\", encoding = \"raw\" }}]\n\
+             [mask.actions]\nemail = \"hash\"\ncard = \"partial\"\n"
+        )
+    };
+    let mail = "Eve.Adams@example.com";
+    let nested = of(any_value::Value::KvlistValue(KeyValueList { values: vec![pair("inner", text(mail))] }));
+    let sent = |number: u8| {
+        let body = format!("mail from {mail} at 192.0.2.{number}");
+        let attributes = vec![pair("to", text(mail)), pair("deep", nested.clone()), pair("ip", text("192.0.2.77"))];
+        let mut sent = request(vec![LogRecord { attributes, ..line(&body) }]);
+        sent.resource_logs[0].resource.as_mut().unwrap().attributes.push(pair("owner", text(mail)));
+        sent
+    };
+    // Each hash, and the addresses' pseudonyms.
+    let masked = |text: &str, partition: i32, number: u8| {
+        let rulings = Rulings::new(&config(text), "weir-logs").unwrap();
+        let id = TopicPartition::new("telemetry-logs", partition);
+        let mut processor = LogsProcessor::new(&rulings, &id, SharedTables::default(), Instruments::default());
+        let got = one(&mut processor, &sent(number));
+        let line = &lines(&got)[0];
+        let shown = format!("{got:?}");
+        assert!(!shown.to_lowercase().contains("eve.adams") && !shown.contains("192.0.2."), "{shown}");
+        let hashes: std::collections::BTreeSet<_> =
+            shown.split("[HASH:").skip(1).map(|rest| rest.split(']').next().unwrap().to_owned()).collect();
+        assert_eq!((hashes.len(), shown.matches("[HASH:").count()), (1, 4), "{shown}");
+        let Some(any_value::Value::StringValue(body)) = line.body.as_ref().unwrap().value.as_ref() else { panic!() };
+        let address = body.rsplit(' ').next().unwrap().to_owned();
+        (hashes.into_iter().next().unwrap(), address, string(&line.attributes, "ip").unwrap().to_owned())
+    };
+    let (old, new) = (keyed("0123456789abcdef", "2025"), keyed("0123456789abcdeg", "2026"));
+    let (one, other) = (masked(&old, 0, 77), masked(&old, 5, 77));
+    assert_eq!(one, other);
+    assert_eq!(one.1, one.2, "in a body as in an attribute");
+    let network = |address: &str| address.rsplit_once('.').unwrap().0.to_owned();
+    let neighbour = masked(&old, 1, 78);
+    assert!(neighbour.1 != one.1 && network(&neighbour.1) == network(&one.1), "{one:?} {neighbour:?}");
+    let rotated = masked(&new, 0, 77);
+    assert!(one.0.starts_with("email:2025:") && rotated.0.starts_with("email:2026:"), "{one:?} {rotated:?}");
+    assert!(one.0[11..] != rotated.0[11..] && one.1 != rotated.1, "{one:?} {rotated:?}");
+}
+
 #[test]
 fn resources_get_what_is_configured_and_what_is_missing_is_told_and_counted() {
     let mut registry = prometheus_client::registry::Registry::default();

@@ -13,9 +13,11 @@ use crate::scan::Scan;
 const IPV6_BYTES_MAX: usize = 46;
 
 /// What stands before a version number.
-const VERSION_WORDS: [&str; 16] = [
+const VERSION_WORDS: [&str; 18] = [
     "version",
     "versions",
+    "jar",
+    "war",
     "ver",
     "vers",
     "release",
@@ -100,9 +102,14 @@ pub(crate) fn look_colon(scan: &mut Scan<'_>, colon: usize) {
         hardware(scan, start, b':', 2, colons + 1);
         return;
     }
+    // What netfilter logs of a frame: two addresses and its type.
+    if pairs && colons == 13 && !before(text, start).is_ascii_alphanumeric() {
+        scan.hit(Detector::Mac, start..end);
+        return;
+    }
     let address = std::str::from_utf8(whole).ok().and_then(|text| text.parse::<Ipv6Addr>().ok());
     let digits = whole.iter().any(u8::is_ascii_digit);
-    if address.is_some_and(|address| !address.is_loopback() && !address.is_unspecified() && (digits || colons >= 4)) {
+    if address.is_some_and(|address| is_assigned(address) && (digits || colons >= 4)) {
         scan.hit(Detector::Ipv6, start..end);
     }
 }
@@ -117,6 +124,14 @@ fn is_time(text: &[u8], colon: usize) -> bool {
     [hour, hours, minute, minutes, second, seconds].iter().all(|byte| byte.is_ascii_digit())
         && !inside(*next)
         && !inside(super::before(text, colon - 2))
+}
+
+/// Whether an address is of a range that machines have: IANA's registry of the address space. A path of a module may
+/// look like another one: `db::e2e`.
+fn is_assigned(address: Ipv6Addr) -> bool {
+    let first = address.segments()[0];
+    let low = first == 0 && !address.is_loopback() && !address.is_unspecified();
+    low || matches!(first, 0x0064 | 0x0100 | 0x2000..=0x3fff | 0xfc00..=0xfdff | 0xfe80..=0xffff)
 }
 
 /// Looks at the dash between two hexadecimal digits at `dash`.
@@ -191,16 +206,24 @@ fn is_version(text: &[u8], start: usize, end: usize) -> bool {
         let length = run_back(text, start - 1, 32, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
         let product = part(text, start - 1 - length, start - 1);
         let named = product.first().is_some_and(u8::is_ascii_uppercase);
-        let protocol = PROTOCOLS.iter().any(|name| name.as_bytes() == product);
+        // `HIER_DIRECT/192.0.2.1`: a constant.
+        let constant = product.contains(&b'_') && !product.iter().any(u8::is_ascii_lowercase);
+        let protocol = constant || PROTOCOLS.iter().any(|name| name.as_bytes() == product);
         return named && !protocol && !matches!(at(text, end), b'(' | b'/' | b':');
     }
-    let between =
-        |byte: u8| matches!(byte, b' ' | b':' | b'=' | b'"' | b'\'' | b'\\' | b'(' | b'v' | b'V' | b'#' | b'.');
+    let between = |byte: u8| {
+        matches!(byte, b' ' | b':' | b'=' | b'"' | b'\'' | b'\\' | b'(' | b'v' | b'V' | b'#' | b'.' | b'/' | b'!')
+    };
+    // `app.js?v=1.2.3.4`.
+    if start > 2 && matches!(part(text, start - 3, start), [b'?' | b'&' | b' ', b'v' | b'V', b'=']) {
+        return true;
+    }
     let gap = run_back(text, start, 6, between);
     let before = part(text, start.saturating_sub(gap + 16), start - gap).to_ascii_lowercase();
     VERSION_WORDS.iter().any(|word| {
         let word = word.as_bytes();
         let rest = before.strip_suffix(word);
-        rest.is_some_and(|rest| !rest.last().is_some_and(u8::is_ascii_alphanumeric))
+        // `appVersion`, but not `cover`.
+        rest.is_some_and(|rest| word == b"version" || !rest.last().is_some_and(u8::is_ascii_alphanumeric))
     })
 }

@@ -194,7 +194,7 @@ pub(crate) fn look_jwt(scan: &mut Scan<'_>, start: usize) {
     let header = run(text, start, TOKEN_BYTES_MAX, |byte| Letters::Url.has(byte));
     scan.pass(start + header);
     // First, for it is short: what follows may be long, and looked at for each part of it.
-    if !is_header(part(text, start, start + header)) {
+    if at(text, start + header) != b'.' || !is_header(part(text, start, start + header)) {
         return;
     }
     let all = run(text, start, TOKEN_BYTES_MAX, |byte| Letters::Dotted.has(byte));

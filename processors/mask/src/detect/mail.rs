@@ -10,28 +10,31 @@ const LOCAL_BYTES_MAX: usize = 64;
 const DOMAIN_BYTES_MAX: usize = 255;
 
 /// Endings of files and units, which are no top-level domains: `logo@2x.png`, `user@1000.service`.
-const NO_DOMAINS: [&str; 34] = [
+const NO_DOMAINS: [&str; 47] = [
     "png", "jpg", "jpeg", "gif", "svg", "webp", "ico", "css", "js", "mjs", "ts", "tsx", "jsx", "json", "xml", "html",
     "htm", "txt", "log", "yml", "yaml", "jar", "war", "class", "java", "exe", "dll", "service", "socket", "target",
-    "timer", "mount", "slice", "scope",
+    "timer", "mount", "slice", "scope", "pdf", "gz", "tgz", "tar", "bz", "csv", "bak", "tmp", "sql", "conf", "cfg",
+    "ini", "lock",
 ];
 
 /// Looks at the `@` at `sign`.
 pub(crate) fn look(scan: &mut Scan<'_>, sign: usize) {
     let text = scan.text;
     let Some(end) = domain_end(text, sign + 1) else { return };
-    let Some(start) = local_start(text, sign, scan.skip) else { return };
+    let Some(start) = local_start(text, sign) else { return };
     // The user of a URL is looked at with its password; what is before a path is another host's account.
     let in_url = start >= 3 && part(text, start - 3, start) == b"://";
     let account = part(text, start, sign) == b"git";
-    let password = scan.hits.last().is_some_and(|hit| hit.detector == Detector::Url && hit.span.end == sign);
+    // The password may be a key that was found since.
+    let mut near = scan.hits.iter().rev().take(4);
+    let password = near.any(|hit| hit.detector == Detector::Url && hit.span.end == sign);
     if !in_url && !account && !password {
         scan.hit(Detector::Email, start..end);
     }
 }
 
-fn local_start(text: &[u8], sign: usize, not_before: usize) -> Option<usize> {
-    let lowest = sign.saturating_sub(LOCAL_BYTES_MAX + 1).max(not_before.min(sign));
+fn local_start(text: &[u8], sign: usize) -> Option<usize> {
+    let lowest = sign.saturating_sub(LOCAL_BYTES_MAX + 1);
     if before(text, sign) == b'"' {
         return quoted_start(text, sign, lowest);
     }

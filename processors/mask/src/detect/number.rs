@@ -16,13 +16,14 @@ const DIGITS_MAX: usize = 20;
 const SSN_WORDS: [&str; 4] = ["ssn", "social security", "social_security", "socialsecurity"];
 
 /// What says that twelve digits are something else than a person's number, however they add up.
-const OTHER_WORDS: [&str; 15] = [
+const OTHER_WORDS: [&str; 16] = [
     "order",
     "invoice",
     "offset",
     "bytes",
     "size",
     "account_id",
+    "accountid",
     "arn:",
     "aws",
     "time",

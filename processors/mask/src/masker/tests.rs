@@ -44,6 +44,13 @@ fn mail_addresses_are_found_up_to_their_boundaries() {
             ("'eve@example.com'", "eve@example.com"),
             (r#"{"mail":"eve@example.com"}"#, "eve@example.com"),
             ("eve@example.com", "eve@example.com"),
+            // What other detectors look at, too: numbers, schemes, the beginning of a token.
+            ("from 12345678@qq.com.", "12345678@qq.com"),
+            ("from 2026eve@example.com", "2026eve@example.com"),
+            ("from 10.0.0.1@example.com", "10.0.0.1@example.com"),
+            ("from bearer@example.com", "bearer@example.com"),
+            ("from ewo.smith@example.com", "ewo.smith@example.com"),
+            ("from 4111111111111111@example.com", "4111111111111111@example.com"),
         ],
     );
     stays(&[
@@ -56,7 +63,13 @@ fn mail_addresses_are_found_up_to_their_boundaries() {
         "a @ b.com",
         "@decorator",
         "image@sha256:abcdef",
+        "backup@2026-11-21.tar.gz",
+        "report@2026-11-21.pdf",
+        "go get golang.org/x/crypto@v0.17.0",
+        "go get example.org/pkg@1.22.33",
     ]);
+    let local = "x".repeat(65);
+    assert_eq!(found(&format!("{local}@example.com")), []);
 }
 
 #[test]
@@ -82,6 +95,7 @@ fn payment_cards_are_found_by_issuer_length_and_check_digit() {
         "0.4111111111111111",
         "4111111111111111.5",
         "x4111111111111111",
+        "4111 1111-1111 1111",
         "7f3a4111-1111-1111-1111-111111111111",
         "ts 1700000000000000000",
     ]);
@@ -114,7 +128,19 @@ fn numbers_of_persons_and_accounts_check() {
         "900-12-3456",
         "123456789",
         "DE89370400440532013001",
+        "DE893704004405320130009",
+        "XDE89370400440532013000",
+        "DE89_DE89370400440532013000",
         "order 123456789018",
+        "at 202611210002",
+        "ns:x:123456789018:role",
+        "123456789018a",
+        "1234-5678-9018-1",
+        "000000000000",
+        "123-45-0000",
+        "123-45-6789-1",
+        "123-45-6789x",
+        "123 45 6789",
     ]);
 }
 
@@ -146,6 +172,17 @@ fn telephone_numbers_follow_their_plans() {
         "delta +68577 -68577",
         "01-2345-6789",
         "0000012345",
+        "+999 123 456 789",
+        "+1 123 456 7890",
+        "+12021550123",
+        "021-234-5678",
+        "010-1234-5678",
+        "x+819012345678",
+        "+819012345678a",
+        "09012345678a",
+        "03-3234 5678",
+        "+666666666666",
+        "0033112345678",
         "1.5e+1000000000",
         "550e8400-e29b-41d4-a716-446655440000",
         "00000000-0000-0000-0000-000000000000",
@@ -162,6 +199,7 @@ fn addresses_of_machines_are_told_from_versions_and_times() {
             ("10.0.0.0/8", "10.0.0.0"),
             ("ip=203.0.113.9.", "203.0.113.9"),
             ("http://203.0.113.9/x", "203.0.113.9"),
+            ("HIER_DIRECT/203.0.113.9", "203.0.113.9"),
         ],
     );
     finds(
@@ -182,10 +220,26 @@ fn addresses_of_machines_are_told_from_versions_and_times() {
             ("001a.2b3c.4d5e", "001a.2b3c.4d5e"),
             ("mac:00:1a:2b:3c:4d:5e", "00:1a:2b:3c:4d:5e"),
             ("入力値：4e:b8:40:83:2f:a5、", "4e:b8:40:83:2f:a5"),
+            ("MAC=00:16:3e:12:34:56:00:16:3e:ab:cd:ef:08:00 SRC=", "00:16:3e:12:34:56:00:16:3e:ab:cd:ef:08:00"),
         ],
     );
     stays(&[
         "version 1.2.3.4",
+        r#"{"appVersion":"1.2.3.4"}"#,
+        "GET /app.js?v=1.2.3.4",
+        "[app-1.2.3.4.jar!/:1.2.3.4]",
+        "got 1.2.3.4.tar.gz",
+        "010.001.002.003",
+        "0:0:0:0:0:0:0:1",
+        "2001:db8::1xyz",
+        "x-2001:db8::1",
+        "feed::face",
+        "a1-00-1A-2B-3C-4D-5E",
+        "00-1A-2B-3C-4D-5Ex",
+        "00-1A-2B-3C-4D-5E-",
+        "001a.2b3c.4d5ex",
+        "test db::e2e",
+        "MD5:16:27:ac:a5:76:28:2d:36:63:1b:56:4d:eb:df:a6:48",
         "v1.2.3.4",
         "Chrome/120.0.0.0 Safari/537.36",
         "foo-1.2.3.4.jar",
@@ -209,6 +263,7 @@ fn addresses_of_machines_are_told_from_versions_and_times() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list of cases")]
 fn named_secrets_are_found_in_every_form() {
     finds(
         "password",
@@ -252,6 +307,7 @@ fn named_secrets_are_found_in_every_form() {
             ("authorization: Basic dXNlcjpwYXNz", "dXNlcjpwYXNz"),
             ("curl -H 'Authorization: token abcdef12' http://x", "abcdef12"),
             (r#"{"authorization":"Bearer abcdefgh1"}"#, "abcdefgh1"),
+            ("[web] Authorization: Digest username=\"eve\", response=\"abc\"", "username=\"eve\", response=\"abc\""),
             ("sent bearer abcdefgh1234 to", "abcdefgh1234"),
         ],
     );
@@ -268,9 +324,27 @@ fn named_secrets_are_found_in_every_form() {
         "cache key=abc",
         "next_page_token=abcdef12",
         "the bearer of bad news",
+        "bearer v2.0 of news",
+        "xbearer abcdefgh1234",
+        "postgres://bob:@db",
+        "postgres://bob:${PASSWORD}@db",
+        "ssh://deploy1@host/x",
+        "https://a-very-long-name-of-a-user@host/x",
+        "password is mandatory now",
+        "password prompting",
+        "token=12345",
+        "secret: unavailable",
         "basic authentication",
         "https://user@example",
         "class=passive bypass=1",
+        "--- PASS: TestMask (0.00s)",
+        "pass=12 fail=0",
+        "pam_unix(passwd:chauthtok): changed",
+        "arn:aws:secretsmanager:us-east-1:123456789012:secret:prod/db-AbCdEf",
+        r#"secret "webhook-server-cert-v2" not found"#,
+        "Version=8.0.0.0, PublicKeyToken=cc7b13ffcd2ddd51",
+        "ssl.truststore.password = [hidden]",
+        "token = (known after apply)",
         "cookie: disabled",
         "secret: expired",
     ]);
@@ -294,6 +368,17 @@ fn issued_keys_and_tokens_are_found() {
         finds(detector, &[(&format!("x {text} y"), &text), (&text, &text), (&format!("{{\"a\":\"{text}\"}}"), &text)]);
     }
     stays(&["task_live_1", "-----BEGIN CERTIFICATE-----\nMIIE", "eyJub3QiOjF9.x.y", "AKIA is a prefix", "sk-learn"]);
+    stays(&[
+        "AKIA12345678",
+        "xAKIAIOSFODNN7EXAMPLE",
+        "AKIAIOSFODNN7EXAMPLE1",
+        "sk_test_integration",
+        &format!("7:AA{}", "a1B".repeat(11)),
+        "-----BEGIN PRIVATE KEY is how it begins",
+        "-----BEGIN PUBLIC KEY-----\nMIIE",
+        "eyJub3QiOjF9.eyJzdWIiOiIxMjM0In0.abcdef",
+        "xeyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcdef",
+    ]);
 }
 
 #[test]
@@ -381,6 +466,7 @@ fn fields_go_by_their_names_first() {
     let app = |field: &str, text: &str| masked(&masker, Class::App, field, text);
     assert!(app("enduser.user.id", "4711").starts_with("[HASH:field:k1:"));
     assert_eq!(app("user.identity", "4711"), "4711");
+    assert_eq!(app("superuser.id", "4711"), "4711");
     assert_eq!(app("NOTE", "anything"), "(dropped)");
     assert_eq!(app("order", "eve@example.com"), "eve@example.com");
     assert_eq!(app("pin", "1234"), "[REDACTED:field]");
@@ -399,6 +485,31 @@ fn fields_go_by_their_names_first() {
     }
     for telling in ["api-key", "X-Api-Key", "accessToken", "CLIENT_SECRET", "dbPass", "パスワード", "password2"] {
         assert!(masker.field(telling).says_something(), "{telling}");
+    }
+}
+
+#[test]
+fn the_documentation_has_an_example_of_each_detector_that_it_finds_and_each_action() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/masking.md")).unwrap();
+    let mut config = Config::default();
+    config.actions.insert(Detector::Entropy, unset(Action::Redact));
+    let masker = Masker::new(&config).unwrap();
+    let row = |name: &str| text.lines().find(|line| line.starts_with(&format!("| `{name}`")));
+    for detector in Detector::ALL.into_iter().filter(|detector| *detector != Detector::Field) {
+        let name = detector.name();
+        let line = row(name).or_else(|| row("ipv4").filter(|line| line.contains(name)));
+        let examples = line.and_then(|line| line.split('|').nth(3)).unwrap_or_else(|| panic!("{name} has no row"));
+        let examples: Vec<_> = examples.split('`').skip(1).step_by(2).collect();
+        assert!(!examples.is_empty(), "{name} has no example");
+        let finds = |example: &&str| {
+            let found = masker.explain(Class::App, Field::BODY, example);
+            found.iter().any(|found| found.detector == detector)
+        };
+        let wrong: Vec<_> = examples.iter().filter(|example| !finds(example)).collect();
+        assert!(wrong.is_empty() || detector.name().starts_with("ipv") && wrong.len() == 1, "{name}: {wrong:?}");
+    }
+    for action in [Action::Redact, Action::Hash, Action::Pseudonymise, Action::Partial, Action::Drop, Action::Keep] {
+        assert!(row(action.name()).is_some(), "{} has no row", action.name());
     }
 }
 
@@ -431,8 +542,13 @@ fn what_is_unknown_is_found_by_its_entropy_where_that_is_on() {
     let masker = Masker::new(&config).unwrap();
     let app = |text: &str| masked(&masker, Class::App, "", text);
     assert_eq!(app("k q7Jx2LmPz9Rt4VbNc8Ws1Ty x"), "k [REDACTED:entropy] x");
-    for text in ["4bf92f3577b34da6a3ce929d0e0e4736", "AbstractSingletonProxyFactoryBean2", "a-long-name-of-a-thing-17"]
-    {
+    for text in [
+        "4bf92f3577b34da6a3ce929d0e0e4736",
+        "4Bf92F3577B34Da6A3Ce929D0E0e4736",
+        "aA1aA1aA1aA1aA1aA1aA1",
+        "AbstractSingletonProxyFactoryBean2",
+        "a-long-name-of-a-thing-17",
+    ] {
         assert_eq!(app(text), text);
     }
 }

@@ -1,8 +1,9 @@
 //! Names of secrets within a text, and their values: `password=x`, `"password": "x"`, `password is x`, headers.
 
 use super::{NAME_BYTES_MAX, Name, ONE_WORD, is_placeholder, of, value};
+use crate::Detector;
 use crate::detect::credential::{is_space, is_token68};
-use crate::detect::{at, before, part, run, run_back};
+use crate::detect::{at, before, part, run, run_back, words_before};
 use crate::scan::{Hit, Scan};
 
 /// How surely what follows a name is its value.
@@ -53,7 +54,7 @@ const VERBS: [&str; 30] = [
 ];
 
 /// What follows a name and a colon, and is no value.
-const NO_VALUES: [&str; 40] = [
+const NO_VALUES: [&str; 41] = [
     "invalid",
     "incorrect",
     "wrong",
@@ -94,7 +95,11 @@ const NO_VALUES: [&str; 40] = [
     "refreshed",
     "issued",
     "created",
+    "chauthtok",
 ];
+
+/// How far back an Amazon resource name may begin.
+const ARN_BYTES_MAX: usize = 96;
 
 /// Where a value is, and what may be assumed of it.
 struct Place {
@@ -149,6 +154,9 @@ pub(crate) fn look_wide(scan: &mut Scan<'_>, start: usize) {
 fn named(scan: &mut Scan<'_>, name: Name, start: usize, end: usize) {
     let text = scan.text;
     let Some(place) = place(text, start, end) else { return };
+    if is_other(scan, name, start, end, &place) {
+        return;
+    }
     let header = matches!(name, Name::Authorization | Name::Cookie | Name::SetCookie);
     if header && matches!(place.form, Form::Told | Form::Beside) {
         return;
@@ -169,10 +177,26 @@ fn named(scan: &mut Scan<'_>, name: Name, start: usize, end: usize) {
     }
     let compound = bytes.iter().any(|byte| matches!(byte, b'_' | b'-'))
         || bytes.iter().skip(1).any(u8::is_ascii_uppercase) && bytes.iter().any(u8::is_ascii_lowercase);
-    if is_value(name, &place, found, compound, closed, || goes_on(text, last)) {
+    let count = matches!(bytes.len(), 2 | 4) && name == Name::Password && is_count(found);
+    if !count && is_value(name, &place, found, compound, closed, || goes_on(text, last)) {
         scan.hits.push(Hit { detector: name.detector(), span: first..last });
         scan.pass(last);
     }
+}
+
+/// Whether the name from `start` to `end` is none: the user in a URL that was found already, a part of an ARN, the
+/// result of a test.
+fn is_other(scan: &Scan<'_>, name: Name, start: usize, end: usize, place: &Place) -> bool {
+    let text = scan.text;
+    let in_url = |hit: &Hit| hit.detector == Detector::Url && hit.span.contains(&start);
+    let in_arn = || before(text, start) == b':' && words_before(text, start, ARN_BYTES_MAX, &["arn:"]);
+    let result = place.form == Form::Colon && name == Name::Password && part(text, start, end) == b"PASS";
+    result || scan.hits.last().is_some_and(in_url) || place.form == Form::Colon && in_arn()
+}
+
+/// Whether the value of a bare `pass` or `pw` says how many: `pass=12 fail=0`.
+fn is_count(found: &[u8]) -> bool {
+    found.len() < 5 && found.iter().all(u8::is_ascii_digit)
 }
 
 /// Whether `found` is a secret, going by how surely it was named.
@@ -197,7 +221,10 @@ fn is_value(name: Name, place: &Place, found: &[u8], compound: bool, closed: boo
             let mixed =
                 found.iter().any(|byte| !byte.is_ascii_alphabetic()) && found.iter().any(u8::is_ascii_alphabetic);
             let hexadecimal = found.iter().all(u8::is_ascii_hexdigit) && name == Name::Secret;
-            found.len() >= least && mixed && (found.iter().all(plain) || closed) && !hexadecimal
+            // `secret "web-cert-v2" not found`: Kubernetes names its objects so.
+            let object = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
+            let object = name == Name::Secret && found.iter().all(object);
+            found.len() >= least && mixed && (found.iter().all(plain) || closed && !object) && !hexadecimal
         }
     }
 }
@@ -399,7 +426,7 @@ fn word_length(text: &[u8], start: usize, place: &Place) -> usize {
                     || at(text, index + 1) == b'"'
             }
             b'}' | b']' => place.quoted || ends_here(text, index + 1) || at(text, index + 1) == b',',
-            b')' => ends_here(text, index + 1),
+            b')' => at(text, index + 1) == b':' && is_space(text, index + 2) || ends_here(text, index + 1),
             // Punctuation and letters of East Asia: a sentence goes on.
             0xe2..=0xed | 0xef => true,
             _ => false,

@@ -7,6 +7,9 @@ use super::{Clock, logfmt, time};
 use crate::process::enrich::severity::Severity;
 use crate::process::value::{Parsed, Value};
 
+/// What a response time becomes, in seconds.
+pub const RESPONSE_TIME: &str = "weir.response_time_seconds";
+
 /// How many words from the front may be the level.
 const LEVEL_WORDS: usize = 8;
 
@@ -122,7 +125,7 @@ pub fn facts<'a>(text: &'a str, out: &mut Parsed<'a>) -> u32 {
             }
             "response_time" => {
                 if let Some(seconds) = seconds(value) {
-                    *key = "weir.response_time_seconds".into();
+                    *key = RESPONSE_TIME.into();
                     *value = Value::Double(seconds);
                 }
             }
@@ -136,11 +139,11 @@ pub fn facts<'a>(text: &'a str, out: &mut Parsed<'a>) -> u32 {
     found
 }
 
-/// A time in seconds; a number without a unit counts milliseconds.
-fn seconds(value: &Value<'_>) -> Option<f64> {
+/// A time in seconds; a number without a unit counts milliseconds. None is below zero.
+pub fn seconds(value: &Value<'_>) -> Option<f64> {
     let text = match value {
-        Value::Int(number) => return Some(f64::from(i32::try_from(*number).ok()?) / 1e3),
-        Value::Double(number) => return Some(number / 1e3),
+        Value::Int(number) => return Some(f64::from(u32::try_from(*number).ok()?) / 1e3),
+        Value::Double(number) => return Some(number / 1e3).filter(|seconds| seconds.is_finite() && *seconds >= 0.0),
         Value::Text(text) => text,
         _ => return None,
     };

@@ -408,6 +408,22 @@ fn state_of_rules_that_are_gone_or_changed_is_forgotten_and_the_others_go_on() {
     }
 }
 
+#[test]
+fn response_times_are_measured_in_lines_of_every_form() {
+    let mut life = Life::new("");
+    let bodies = [
+        "INFO done response_time=250ms",
+        "level=info msg=done response_time=250ms",
+        r#"{"msg":"done","response_time":250}"#,
+        r#"<13>Nov 21 15:48:20 h app: {"response_time":"0.25s"}"#,
+        "level=info msg=done response_time=soon",
+    ];
+    life.process(&request(bodies.map(line).to_vec()), 1 << 20);
+    let told = life.told(NOW_MS);
+    let times = told["log.response_time"].last().unwrap();
+    assert_eq!((times.count, times.sum), (4, 1.0));
+}
+
 /// Lines that a ready-made rule is of, and some that look like them.
 #[test]
 fn the_ready_made_rules_know_their_lines() {

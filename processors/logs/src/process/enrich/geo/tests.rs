@@ -122,6 +122,62 @@ fn a_city_and_a_network_are_told_under_the_names_of_the_conventions() {
     assert_eq!(known(&Geo::read(network).unwrap(), "203.0.113.255"), want);
 }
 
+/// MaxMind's own databases.
+fn test_data(name: &str) -> Vec<u8> {
+    std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/maxmind").join(name)).unwrap()
+}
+
+#[test]
+fn maxminds_test_databases_are_read_as_maxminds_library_reads_them() {
+    let city = Geo::read(test_data("GeoLite2-City-Test.mmdb")).unwrap();
+    let place = |codes: [&'static str; 3], city: Option<&'static str>, lat: f64, lon: f64| {
+        let names = ["geo.continent.code", "geo.country.iso_code", "geo.region.iso_code"];
+        let known = names.into_iter().zip(codes).filter(|(_, code)| !code.is_empty());
+        let mut place: Vec<_> = known.map(|(name, code)| (name, Value::from(code))).collect();
+        place.extend(city.map(|city| ("geo.locality.name", Value::from(city))));
+        place.extend([("geo.location.lat", Value::Double(lat)), ("geo.location.lon", Value::Double(lon))]);
+        place
+    };
+    for (address, want) in [
+        ("81.2.69.142", place(["EU", "GB", "GB-ENG"], Some("London"), 51.5142, -0.0931)),
+        ("::ffff:81.2.69.142", place(["EU", "GB", "GB-ENG"], Some("London"), 51.5142, -0.0931)),
+        ("89.160.20.112", place(["EU", "SE", "SE-E"], Some("Linköping"), 58.4167, 15.6167)),
+        ("216.160.83.56", place(["NA", "US", "US-WA"], Some("Milton"), 47.2513, -122.3149)),
+        ("2001:218::1", place(["AS", "JP", ""], None, 35.68536, 139.75309)),
+        ("127.0.0.1", Vec::new()),
+    ] {
+        assert_eq!(known(&city, address), want, "{address}");
+    }
+    let network = Geo::read(test_data("GeoLite2-ASN-Test.mmdb")).unwrap();
+    for (address, number, name) in [("1.128.0.1", 1221, "Telstra Pty Ltd"), ("2600:6000::1", 237, "Merit Network Inc.")]
+    {
+        assert_eq!(known(&network, address), [("as.organization.name", name.into()), ("as.number", number.into())]);
+    }
+    assert_eq!(known(&network, "10.0.0.1"), []);
+}
+
+/// Guards: a database that is broken in any way that MaxMind knows of ends nothing, and tells nothing wrong.
+#[test]
+fn maxminds_broken_databases_are_refused_or_say_nothing() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/maxmind");
+    let (mut refused, mut silent) = (0, 0);
+    for file in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+        if file.to_str().unwrap().ends_with("-Test.mmdb") {
+            continue;
+        }
+        let Ok(geo) = Geo::read(std::fs::read(&file).unwrap()) else {
+            refused += 1;
+            continue;
+        };
+        for address in ["81.2.69.142", "1.1.1.1", "2001:218::1", "::", "ffff::1"] {
+            let told = known(&geo, address);
+            assert!(told.iter().all(|(name, _)| !name.starts_with("geo.location")), "{}: {told:?}", file.display());
+        }
+        silent += 1;
+    }
+    assert!(refused > 0 && silent > 0 && refused + silent == 10, "{refused} refused, {silent} silent");
+}
+
 #[test]
 fn what_is_no_database_is_refused_and_a_broken_one_says_nothing() {
     assert!(Geo::read(b"no database".to_vec()).is_err());
